@@ -1,0 +1,1 @@
+"""How a request is signed. Pure: a request and credentials in, a signed request out."""

@@ -1,0 +1,1 @@
+"""Neutral interfaces and models: what an application asks for, whoever serves it."""

@@ -1,0 +1,103 @@
+"""`fairlead`: the command line. Commands are loaded when they are run, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from fairlead import __version__
+from fairlead.errors import ConfigError, FairleadError, OutcomeUnknownError, UnknownProviderError, UsageError
+
+#: Command -> its one line in the help. The command itself is `fairlead.cli.<command>.command`.
+COMMANDS = {
+    "demo": "Play an outage from start to recovery, with no account.",
+    "serve": "Run the gateway.",
+    "call": "Make one call and print its answer.",
+    "check": "Try the configuration and say what is wrong with it.",
+}
+
+EXIT_CODES = """\b
+Exit codes:
+  0  it worked
+  1  the call failed, or a check found a problem
+  2  the command line is wrong
+  3  the configuration is wrong
+  4  whether the effect happened is not known
+  130  interrupted; a gateway that is asked to end has worked, and ends with 0"""
+
+
+class Commands(click.Group):
+    """Lists every command and loads only the one that is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of a newcomer's day."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"fairlead.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; where there is none of that name, name the closest."""
+        close = get_close_matches(args[0], COMMANDS, n=1)
+        if args[0] not in COMMANDS and close:
+            ctx.fail(f"There is no command {args[0]!r}. Did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list without loading the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def main() -> None:
+    """Depend on other people's services without noticing it."""
+
+
+def run() -> None:
+    """Run the command line, and end with the exit code that fits."""
+    try:
+        main.main(prog_name="fairlead", standalone_mode=False)
+    except click.ClickException as error:
+        end(2, {"error": {"code": "usage", "message": error.format_message()}}, error.show)
+    except (KeyboardInterrupt, click.Abort):
+        interrupted = {"error": {"code": "interrupted", "message": "Interrupted."}}
+        end(130, interrupted, lambda: click.echo("interrupted", err=True))
+    except FairleadError as error:
+        console = import_module("fairlead.cli.console")
+        end(exit_code(error), console.error_document(error), lambda: console.print_error(error))
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stderr.close()
+
+
+def end(code: int, document: dict[str, Any], tell: Callable[[], None]) -> NoReturn:
+    """Say why it ends: as one JSON document on stdout where that is wished, whatever the command, else to people."""
+    if "--json" in sys.argv:
+        import_module("fairlead.cli.console").print_json(document)
+    else:
+        tell()
+    sys.exit(code)
+
+
+def exit_code(error: FairleadError) -> int:
+    """Return the exit code for an error."""
+    match error:
+        case OutcomeUnknownError():
+            return 4
+        case ConfigError() | UnknownProviderError():  # only a configuration names providers
+            return 3
+        case UsageError():
+            return 2
+    return 1

@@ -1,0 +1,1 @@
+"""The gateway: the same engine for callers of any language, over HTTP."""

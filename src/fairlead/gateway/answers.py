@@ -1,0 +1,96 @@
+"""Answers and errors as HTTP: `fairlead-*` headers beside the content, and problems as RFC 9457 has them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from fairlead import errors
+from fairlead.model.answer import Answer
+from fairlead.model.call import CallReport
+
+#: The first class that fits decides.
+STATUSES: tuple[tuple[type[errors.FairleadError], int], ...] = (
+    (errors.UnknownConnectionError, 404),
+    (errors.UnknownRouteError, 404),
+    (errors.UnsupportedFeatureError, 501),
+    (errors.UsageError, 400),
+    (errors.DeadlineExceededError, 504),
+    (errors.HostBlockedError, 502),
+    (errors.RejectedError, 503),
+    (errors.AttemptTimeoutError, 504),
+    (errors.TransportError, 502),
+    (errors.NotFoundError, 404),
+    (errors.ConflictError, 409),
+    (errors.InvalidRequestError, 422),
+    (errors.ThrottledError, 503),
+    (errors.QuotaExhaustedError, 503),
+    (errors.UnavailableError, 503),
+    (errors.ProviderError, 502),
+    (errors.OutcomeUnknownError, 502),
+    (errors.FairleadError, 500),
+)
+
+
+def render_answer(answer: Answer, *, headers: dict[str, str] | None = None) -> Response:
+    """Return the content as JSON, and the report of the call as headers."""
+    body = msgspec.json.encode(msgspec.structs.replace(answer, call=None))
+    reported = report_headers(answer.call) if answer.call else {}
+    return Response(body, media_type="application/json", headers={**reported, **(headers or {})})
+
+
+def report_headers(report: CallReport) -> dict[str, str]:
+    """Return how an answer came about, as headers."""
+    return {
+        "fairlead-call-id": report.call_id,
+        "fairlead-served-by": report.served_by,
+        "fairlead-attempts": str(report.exchanges),
+        "fairlead-cache": report.cache.value,
+        "fairlead-overhead-ms": f"{report.overhead_s * 1000:.2f}",
+        "age": str(int(report.age_s)),
+    }
+
+
+def status_of(kind: type[errors.FairleadError]) -> int:
+    """Return the status with which an error is answered."""
+    return next(status for each, status in STATUSES if issubclass(kind, each))
+
+
+def render_error(error: errors.FairleadError) -> Response:
+    """Return an error as a problem document. Its text holds no secret."""
+    status = status_of(type(error))
+    headers = {}
+    if error.call_id:
+        headers["fairlead-call-id"] = error.call_id
+        headers["fairlead-attempts"] = str(sum(attempt.was_tried for attempt in error.attempts))
+    if error.retry_after_s is not None and status == 503:
+        headers["retry-after"] = str(math.ceil(error.retry_after_s))
+    return render_problem(
+        status,
+        error.code,
+        errors.default_message(type(error)),
+        str(error),
+        headers=headers,
+        outcome=error.outcome,
+        call_id=error.call_id,
+        connection=error.connection,
+        operation=error.operation,
+        attempts=error.attempts,
+    )
+
+
+def render_problem(
+    status: int, code: str, title: str, detail: str = "", *, headers: Mapping[str, str] | None = None, **more: Any
+) -> Response:
+    """Return a problem document (RFC 9457). `title` is the same for every problem with this code."""
+    problem = {
+        "type": f"urn:fairlead:error:{code}", "title": title, "status": status, "detail": detail, "code": code, **more
+    }  # fmt: skip
+    body = msgspec.json.encode({key: value for key, value in problem.items() if value})
+    return Response(
+        body, status, media_type="application/problem+json", headers={"fairlead-error": code, **(headers or {})}
+    )

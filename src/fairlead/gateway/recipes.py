@@ -1,0 +1,60 @@
+"""`/v1/recipes`: search, one recipe, its nutrients."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fairlead.gateway.answers import render_answer
+from fairlead.model.page import Page
+from fairlead.runtime.by_name import call_by_name, parse_number
+from fairlead.runtime.calls import CallOptions
+
+SEARCH = "/v1/recipes/search"
+
+
+async def search(request: Request) -> Response:
+    """Answer a search; `Link: rel="next"` (RFC 8288) leads to the next page."""
+    page = await call_by_name(request.app.state.fairlead, "recipes.search", request.query_params, options(request))
+    headers = {}
+    if isinstance(page, Page) and page.next:
+        query = urlencode({"connection": page.next.connection, "cursor": page.next.id})
+        headers["link"] = f'<{SEARCH}?{query}>; rel="next"'
+    return render_answer(page, headers=headers)
+
+
+async def fetch(request: Request) -> Response:
+    """Answer with one recipe."""
+    return render_answer(
+        await call_by_name(request.app.state.fairlead, "recipes.fetch", _ref(request), options(request))
+    )
+
+
+async def nutrition(request: Request) -> Response:
+    """Answer with what is in one serving."""
+    return render_answer(
+        await call_by_name(request.app.state.fairlead, "recipes.nutrition", _ref(request), options(request))
+    )
+
+
+def options(request: Request) -> CallOptions:
+    """Read what every call may be given: `fairlead-deadline-ms` and `fairlead-correlation-id`."""
+    found: CallOptions = {"correlation_id": request.headers.get("fairlead-correlation-id")}
+    deadline = request.headers.get("fairlead-deadline-ms")
+    if deadline is not None:
+        found["deadline_s"] = parse_number(deadline, "fairlead-deadline-ms") / 1000
+    return found
+
+
+def _ref(request: Request) -> dict[str, str]:
+    return {"ref": f"{request.path_params['connection']}:{request.path_params['id']}"}
+
+
+ROUTES = [
+    Route(SEARCH, search),
+    Route("/v1/recipes/{connection}/{id}", fetch),
+    Route("/v1/recipes/{connection}/{id}/nutrition", nutrition),
+]

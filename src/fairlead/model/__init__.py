@@ -1,0 +1,1 @@
+"""Frozen values and ports: what every other room speaks in."""

@@ -1,0 +1,20 @@
+"""One exchange with one connection, as a call remembers it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from fairlead.model.outcome import Outcome
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One exchange with one connection, or our refusal to have it; `seconds` is its length."""
+
+    connection: str
+    outcome: Outcome
+    seconds: float = 0.0
+    #: False where we refused before anything left.
+    was_tried: bool = True
+    status: int | None = None
+    #: The code of the error, where there was one.
+    error: str | None = None

@@ -1,0 +1,76 @@
+"""One call of the application, what it can refer to, and the report of how it went."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+import msgspec
+
+from fairlead.errors import InvalidArgumentError
+from fairlead.model.attempt import Attempt
+from fairlead.model.deadline import Deadline
+
+
+class Ref(msgspec.Struct, frozen=True):
+    """A thing at the connection that made it. Follow-ups go there, never by route.
+
+    As text it is `connection:id`.
+    """
+
+    connection: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.connection}:{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `connection:id`; raise `InvalidArgumentError` where it is none."""
+        connection, colon, identifier = text.partition(":")
+        if not (connection and colon and identifier):
+            raise InvalidArgumentError(
+                f"{text!r} is not a reference.", hint="Write it as connection:id, as in 'spoonacular:716429'."
+            )
+        return cls(connection, identifier)
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """What the application asked for."""
+
+    id: str
+    correlation_id: str
+    #: Capability and operation, as `recipes.search`.
+    operation: str
+    deadline: Deadline
+    tenant: str | None = None
+    idempotency_key: str | None = None
+
+
+class CacheUse(StrEnum):
+    """What the cache had to do with an answer."""
+
+    OFF = "off"
+    MISS = "miss"
+    HIT = "hit"
+    STALE = "stale"
+    SHARED = "shared"
+
+
+class CallReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How an answer came about. Times are in seconds."""
+
+    call_id: str
+    served_by: str
+    attempts: tuple[Attempt, ...] = ()
+    cache: CacheUse = CacheUse.OFF
+    #: The age of a cached answer; 0 for a fresh one.
+    age_s: float = 0.0
+    total_s: float = 0.0
+    #: What Fairlead itself took: everything but the exchanges with vendors.
+    overhead_s: float = 0.0
+
+    @property
+    def exchanges(self) -> int:
+        """How many requests vendors were asked."""
+        return sum(attempt.was_tried for attempt in self.attempts)

@@ -1,0 +1,137 @@
+"""One HTTP request and its response, as providers see them: plain values, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from fairlead.errors import InvalidArgumentError
+from fairlead.model.answer import Answer
+from fairlead.model.headers import Headers, Pairs, checked_headers
+from fairlead.model.outcome import Effect
+
+QueryValue = str | int | float | bool | None
+Query = Mapping[str, QueryValue | Iterable[QueryValue]] | Iterable[tuple[str, QueryValue]]
+
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP exchange that an operation wants.
+
+    `path` is relative to the connection's base URL and starts with `/`. `cost` is what the request takes
+    from the vendor's quota, in the vendor's own points.
+    """
+
+    method: str
+    path: str
+    effect: Effect
+    query: Pairs = ()
+    headers: Pairs = ()
+    body: bytes = b""
+    idempotency_key: str | None = None
+    cost: float = 1.0
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.path}, {self.effect})"  # query and headers may hold a credential
+
+    @classmethod
+    def get(
+        cls,
+        path: str,
+        *,
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+        cost: float = 1.0,
+    ) -> Request:
+        """Build a read."""
+        return build_request("GET", path, query=query, headers=headers, effect=Effect.READ, cost=cost)
+
+    @classmethod
+    def post(
+        cls,
+        path: str,
+        *,
+        json: Any = None,
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+        effect: Effect = Effect.ONCE,
+        idempotency_key: str | None = None,
+    ) -> Request:
+        """Build a request that acts; `once` unless the caller knows better."""
+        request = build_request("POST", path, json=json, query=query, headers=headers, effect=effect)
+        return msgspec.structs.replace(request, idempotency_key=idempotency_key)
+
+
+class Response(Answer, frozen=True, kw_only=True):
+    """A complete answer: status, headers and body. `json()` decodes the body."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Response({self.status}, {len(self.body)} bytes)"
+
+    def json(self) -> Any:
+        """Decode the body as JSON; raise `ValueError` where it is none."""
+        return msgspec.json.decode(self.body)
+
+    @property
+    def text(self) -> str:
+        """The body as text; what is not UTF-8 is replaced."""
+        return self.body.decode("utf-8", "replace")
+
+
+def build_request(
+    method: str,
+    path: str,
+    *,
+    effect: Effect | None = None,
+    json: Any = None,
+    body: bytes = b"",
+    query: Query | None = None,
+    headers: Mapping[str, str] | None = None,
+    cost: float = 1.0,
+) -> Request:
+    """Build a request from friendly arguments; raise `InvalidArgumentError` for what cannot be sent.
+
+    Without an `effect`, safe methods (RFC 9110 §9.2.1) are reads and all others are `once`: that PUT and
+    DELETE may be repeated is a promise of the method, and not always of the vendor.
+    """
+    if method not in _METHODS:
+        raise InvalidArgumentError(f"{method!r} is not a method.", hint=f"Use one of {', '.join(sorted(_METHODS))}.")
+    if not path.startswith("/") or path.startswith("//") or any(char <= " " or char in "?#\\\x7f" for char in path):
+        raise InvalidArgumentError(
+            f"The path {path.partition('?')[0]!r} cannot be used.",
+            hint="Start it with one '/', percent-encode spaces, and pass the query as `query=`.",
+        )
+    pairs = checked_headers(headers)
+    if json is not None:
+        body = msgspec.json.encode(json)
+        pairs = (("content-type", "application/json"), *pairs)
+    if effect is None:
+        effect = Effect.READ if method in {"GET", "HEAD", "OPTIONS"} else Effect.ONCE
+    return Request(method=method, path=path, effect=effect, query=_pairs(query), headers=pairs, body=body, cost=cost)
+
+
+def encode_query(pairs: Pairs) -> str:
+    """Encode query pairs for a URL (WHATWG form encoding)."""
+    return urlencode(pairs)
+
+
+def _pairs(query: Query | None) -> Pairs:
+    """Flatten a query: None is left out, a list repeats its name, booleans are lower-case."""
+    items = query.items() if isinstance(query, Mapping) else query or ()
+    pairs: list[tuple[str, str]] = []
+    for name, value in items:
+        values = value if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+        pairs.extend((name, _text(each)) for each in values if each is not None)
+    return tuple(pairs)
+
+
+def _text(value: QueryValue) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

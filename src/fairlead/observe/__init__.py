@@ -1,0 +1,1 @@
+"""The event stream, and its sinks: metrics and logs."""

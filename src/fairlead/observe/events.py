@@ -1,0 +1,68 @@
+"""What happens, as events. The class name and its fields are the documentation: sinks and users rely on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+
+from fairlead.model.attempt import Attempt
+from fairlead.model.call import CacheUse
+
+
+class CallFinished(msgspec.Struct, frozen=True, kw_only=True):
+    """A call ended: with an answer (`error` is None), or with an error's code. Times are in seconds."""
+
+    call_id: str
+    correlation_id: str
+    operation: str
+    served_by: str | None
+    cache: CacheUse
+    error: str | None
+    attempts: int
+    total_s: float
+    overhead_s: float
+
+
+class AttemptFinished(msgspec.Struct, frozen=True, kw_only=True):
+    """One exchange ended, or was refused by us."""
+
+    call_id: str
+    operation: str
+    attempt: Attempt
+
+
+class BreakerChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A breaker opened, let probes through, or closed. `cause` is the code of the error that opened it."""
+
+    connection: str
+    before: str
+    after: str
+    cause: str | None
+
+
+class ConnectionPaused(msgspec.Struct, frozen=True, kw_only=True):
+    """A vendor asked to be left alone for some seconds: its quota is used up, or it throttles."""
+
+    connection: str
+    seconds: float
+    cause: str
+
+
+Event: TypeAlias = CallFinished | AttemptFinished | BreakerChanged | ConnectionPaused
+Sink: TypeAlias = Callable[[Event], None]
+
+
+class EventStream:
+    """Hands every event to every sink, at once. A sink must be quick and must not raise."""
+
+    __slots__ = ("sinks",)
+
+    def __init__(self, sinks: tuple[Sink, ...] = ()) -> None:
+        self.sinks = sinks
+
+    def emit(self, event: Event) -> None:
+        """Tell the sinks."""
+        for sink in self.sinks:
+            sink(event)

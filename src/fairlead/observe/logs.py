@@ -1,0 +1,33 @@
+"""Logs, from the event stream: one JSON line an event, joined by call and correlation id."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+import msgspec
+import structlog
+
+from fairlead.observe.events import AttemptFinished, CallFinished, Event
+
+
+class Logs:
+    """A sink that writes one JSON line for each event. Events hold no secret, so lines hold none."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._log = structlog.wrap_logger(
+            structlog.PrintLogger(stream or sys.stderr),
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.JSONRenderer(serializer=lambda line, **_: msgspec.json.encode(line).decode()),
+            ],
+        )
+
+    def __call__(self, event: Event) -> None:
+        """Write one event; what went well is only for debugging."""
+        error = event.error if isinstance(event, CallFinished) else None
+        if isinstance(event, AttemptFinished):
+            error = event.attempt.error
+        write = self._log.warning if error or not isinstance(event, CallFinished | AttemptFinished) else self._log.info
+        write(type(event).__name__, **msgspec.to_builtins(event))

@@ -1,0 +1,61 @@
+"""Metrics for Prometheus, from the event stream."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from fairlead.observe.events import AttemptFinished, BreakerChanged, CallFinished, ConnectionPaused, Event
+
+_BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2}
+
+
+class Metrics:
+    """A sink that counts, and the text that Prometheus reads."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._calls = Counter(
+            "fairlead_calls", "Calls of the application, by how they ended.",
+            ("operation", "served_by", "cache", "error"), registry=self.registry,
+        )  # fmt: skip
+        self._seconds = Histogram(
+            "fairlead_call_seconds", "How long calls took.", ("operation",), registry=self.registry
+        )
+        self._overhead = Histogram(
+            "fairlead_overhead_seconds", "What Fairlead itself took.", ("operation",), registry=self.registry,
+            buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0),
+        )  # fmt: skip
+        self._attempts = Counter(
+            "fairlead_attempts", "Exchanges with vendors, and our refusals.", ("connection", "outcome", "error"),
+            registry=self.registry,
+        )  # fmt: skip
+        self._breakers = Gauge(
+            "fairlead_breaker_state",
+            "0 closed, 1 half open, 2 open.",
+            ("connection",),
+            registry=self.registry,
+        )
+        self._pauses = Counter(
+            "fairlead_pauses",
+            "Times a vendor asked to be left alone.",
+            ("connection", "cause"),
+            registry=self.registry,
+        )
+
+    def __call__(self, event: Event) -> None:
+        """Count one event."""
+        match event:
+            case CallFinished():
+                self._calls.labels(event.operation, event.served_by or "", event.cache.value, event.error or "").inc()
+                self._seconds.labels(event.operation).observe(event.total_s)
+                self._overhead.labels(event.operation).observe(event.overhead_s)
+            case AttemptFinished(attempt=attempt):
+                self._attempts.labels(attempt.connection, attempt.outcome.value, attempt.error or "").inc()
+            case BreakerChanged():
+                self._breakers.labels(event.connection).set(_BREAKER_STATES[event.after])
+            case ConnectionPaused():
+                self._pauses.labels(event.connection, event.cause).inc()
+
+    def render(self) -> bytes:
+        """Return the text of `/metrics`."""
+        return generate_latest(self.registry)

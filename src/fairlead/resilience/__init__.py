@@ -1,0 +1,1 @@
+"""Strategies: small state machines with `admit` and `record`. No HTTP, no clock: the time is an argument."""

@@ -1,0 +1,58 @@
+"""Single flight: callers that ask the same at the same time share one answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable
+from copy import copy
+from functools import partial
+from typing import Any
+
+
+class _Flight:
+    __slots__ = ("callers", "task")
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task = task
+        self.callers = 0
+
+
+class Coalescing:
+    """Runs one task a key. It outlives any caller that is cancelled, and is cancelled when the last one is."""
+
+    __slots__ = ("_flights",)
+
+    def __init__(self) -> None:
+        self._flights: dict[Hashable, _Flight] = {}
+
+    def is_under_way(self, key: Hashable) -> bool:
+        """Whether somebody is asking this just now."""
+        return key in self._flights
+
+    async def run(self, key: Hashable, start: Callable[[], Coroutine[Any, Any, Any]]) -> tuple[Any, bool]:
+        """Return the answer, and whether somebody else had asked for it already.
+
+        An error reaches everybody, each with an object of their own: one that many raise would collect the
+        tracebacks of all.
+        """
+        flight = self._flights.get(key)
+        is_shared = flight is not None
+        if flight is None:
+            flight = self._flights[key] = _Flight(asyncio.create_task(start()))
+            flight.task.add_done_callback(partial(self._forget, key, flight))
+        flight.callers += 1
+        try:
+            return await asyncio.shield(flight.task), is_shared
+        except Exception as error:
+            if is_shared:
+                raise copy(error) from error
+            raise
+        finally:
+            flight.callers -= 1
+            if not flight.callers and not flight.task.done():
+                self._forget(key, flight)
+                flight.task.cancel()
+
+    def _forget(self, key: Hashable, flight: _Flight, _task: object = None) -> None:
+        if self._flights.get(key) is flight:  # and not one that took off since
+            del self._flights[key]

@@ -1,0 +1,1 @@
+"""Drives the operations of providers: calls, routes, failover."""

@@ -1,0 +1,224 @@
+"""Turn settings into live connections and routes, or into one clear error. Nothing is opened yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from functools import partial
+from math import inf
+from urllib.parse import urlsplit
+
+from fairlead import errors
+from fairlead.config import settings as config
+from fairlead.config.sources import Sources
+from fairlead.model.exchange import Transport
+from fairlead.model.secret import Secret
+from fairlead.observe.events import BreakerChanged
+from fairlead.resilience.breaker import Breaker, State
+from fairlead.resilience.cache import Cache
+from fairlead.resilience.concurrency import Concurrency
+from fairlead.resilience.rate import RateLimit
+from fairlead.resilience.retry import Retry
+from fairlead.runtime.calls import CachePolicy
+from fairlead.runtime.connection import Connection, Policy
+from fairlead.runtime.facade import Route
+from fairlead.runtime.ports import Ports
+from fairlead.runtime.registry import load_provider
+from fairlead.spec.provider import ApiKey, Auth, Basic, Bearer, Credential, Place, Plan, Provider
+from fairlead.storage.memory import MemoryStore
+from fairlead.transport.http import HttpOptions
+from fairlead.vault.references import resolve
+
+Connect = Callable[[HttpOptions], Transport]
+
+
+def assemble_connection(
+    name: str, wanted: config.Connection, *, source: str, sources: Sources, ports: Ports, connect: Connect
+) -> Connection:
+    """Build one connection; raise `ConfigError` or `UnknownProviderError` naming the file and the key."""
+    where = f"{source}: connections.{name}"
+    provider = _provider(name, wanted, where)
+    base_url = wanted.base_url or provider.base_url
+    _check_url(base_url, f"{where}.base_url")
+    plan = _plan(wanted, provider, where)
+    concurrency = wanted.concurrency or config.Concurrency()
+    if plan and plan.concurrent and not wanted.concurrency:
+        concurrency = config.Concurrency(limit=plan.concurrent)
+    rate = wanted.rate or (plan and config.Rate(requests=plan.requests, per_s=plan.per_s))
+    return Connection(
+        name,
+        provider,
+        credentials=_credentials(wanted, provider, where, sources),
+        transport=_open(connect, wanted, base_url, pool=concurrency.limit, where=where),
+        policy=Policy(
+            attempt_s=wanted.timeouts.attempt_s,
+            quota_reset_s=wanted.quota_reset_s,
+            cache_max_age_s=_cache_max_age_s(wanted, provider),
+        ),
+        retry=Retry(max_attempts=wanted.retry.max_attempts, base_s=wanted.retry.base_s, cap_s=wanted.retry.cap_s),
+        breaker=Breaker(
+            window=wanted.breaker.window,
+            min_attempts=wanted.breaker.min_attempts,
+            failure_share=wanted.breaker.failure_share,
+            open_s=wanted.breaker.open_s,
+            max_open_s=wanted.breaker.max_open_s,
+            probes=wanted.breaker.probes,
+            on_change=partial(_tell_breaker_change, name, ports),
+        ),
+        concurrency=Concurrency(limit=concurrency.limit, queue=concurrency.queue),
+        rate=RateLimit(requests=rate.requests, per_s=rate.per_s) if rate else None,
+        ports=ports,
+    )
+
+
+def assemble_route(
+    capability: str, wanted: config.Route, connections: Mapping[str, Connection], *, source: str
+) -> Route:
+    """Build one route; raise `ConfigError` for a connection that is missing or cannot serve it."""
+    where = f"{source}: routes.{capability}.connections"
+    for name in wanted.connections:
+        if name not in connections:
+            close = get_close_matches(name, connections, n=1)
+            raise errors.InvalidSettingError(
+                f"{where} names {name!r}, which is no connection.",
+                hint=f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(connections)}.",
+            )
+        if capability not in connections[name].provider.capabilities:
+            raise errors.InvalidSettingError(
+                f"{where} names {name!r}, whose provider {connections[name].provider.id!r} has no {capability}.",
+                hint="Take it out of the route.",
+            )
+    return Route(
+        capability=capability,
+        connections=tuple(connections[name] for name in wanted.connections),
+        deadline_s=wanted.deadline_s,
+        policy=CachePolicy(ttl_s=wanted.cache.ttl_s, stale_if_error_s=wanted.cache.stale_if_error_s),
+        cache=Cache(MemoryStore(wanted.cache.max_entries)),
+    )
+
+
+def _open(connect: Connect, wanted: config.Connection, base_url: str, *, pool: int, where: str) -> Transport:
+    try:
+        return connect(
+            HttpOptions(
+                base_url=base_url,
+                allow_private=wanted.allow_private,
+                ca_file=wanted.ca_file,
+                connect_s=wanted.timeouts.connect_s,
+                read_s=wanted.timeouts.read_s,
+                max_answer_bytes=wanted.max_answer_bytes,
+                pool=pool,
+            )
+        )
+    except errors.InvalidSettingError as error:
+        raise errors.InvalidSettingError(f"{where}.ca_file: {error.message}", hint=error.hint) from None
+
+
+def _tell_breaker_change(name: str, ports: Ports, before: State, after: State, cause: str | None) -> None:
+    ports.events.emit(BreakerChanged(connection=name, before=before, after=after, cause=cause))
+
+
+def _provider(name: str, wanted: config.Connection, where: str) -> Provider:
+    if wanted.provider is not None:
+        try:
+            return load_provider(wanted.provider)
+        except errors.UnknownProviderError as error:
+            raise errors.UnknownProviderError(f"{where}.provider: {error.message}", hint=error.hint) from None
+    if wanted.base_url is None:
+        raise errors.InvalidSettingError(
+            f"{where} has neither a provider nor a base_url.", hint="Say which service it is."
+        )
+    auth, fields = _plain_auth(wanted.auth, where)
+    return Provider(
+        id="http",
+        title=name,
+        docs_url="",
+        api_version="",
+        base_url=wanted.base_url,
+        credentials=tuple(Credential(name=field, label=field, help="") for field in fields),
+        auth=auth,
+        capabilities={},
+        error_message_at=("message",),
+        idempotency_header="idempotency-key",  # draft-ietf-httpapi-idempotency-key-header
+    )
+
+
+def _plain_auth(wanted: config.Auth, where: str) -> tuple[Auth, tuple[str, ...]]:
+    """Return the scheme of a connection without a provider, and the credentials it needs."""
+    if wanted.scheme == "bearer":
+        return Bearer(), ("token",)
+    if wanted.scheme == "basic":
+        return Basic(), ("user", "password")
+    if wanted.scheme == "none":
+        return (), ()
+    if wanted.header:
+        return (ApiKey("key", Place.HEADER, wanted.header),), ("key",)
+    if wanted.query:
+        return (ApiKey("key", Place.QUERY, wanted.query),), ("key",)
+    raise errors.InvalidSettingError(
+        f"{where}.auth does not say where the key goes.", hint='Add header = "x-api-key" or query = "key".'
+    )
+
+
+def _credentials(wanted: config.Connection, provider: Provider, where: str, sources: Sources) -> Mapping[str, Secret]:
+    declared = {each.name: each for each in provider.credentials}
+    for name in wanted.credentials:
+        if name not in declared:
+            close = get_close_matches(name, declared, n=1)
+            raise errors.UnknownSettingError(
+                f"{where}.credentials.{name} is not a credential of this connection.",
+                hint=f"Did you mean {close[0]!r}?" if close else f"It takes: {', '.join(declared) or 'none'}.",
+            )
+    found: dict[str, Secret] = {}
+    for name, each in declared.items():
+        key = f"{where}.credentials.{name}"
+        if name not in wanted.credentials:
+            if each.is_required:
+                raise errors.MissingCredentialError(
+                    f"{key} is missing.",
+                    hint=f'Add {name} = "env:{provider.id.upper()}_{name.upper()}". {each.help}'.strip(),
+                )
+            continue
+        secret = resolve(wanted.credentials[name], sources, where=key, is_secret=each.is_secret)
+        if each.pattern and not re.fullmatch(each.pattern, secret.reveal()):
+            raise errors.InvalidSettingError(f"{key} does not look like a {each.label}.", hint=each.help)
+        if re.search(r"[\r\n\0]", secret.reveal()):
+            raise errors.InvalidSettingError(f"{key} has a line break in it.", hint="Store it as one line.")
+        found[name] = secret
+    return found
+
+
+def _plan(wanted: config.Connection, provider: Provider, where: str) -> Plan | None:
+    name = wanted.plan or provider.default_plan
+    if name is None:
+        return None
+    if name not in provider.plans:
+        raise errors.InvalidSettingError(
+            f"{where}.plan: {provider.title} has no plan {name!r}.",
+            hint=f"It has: {', '.join(provider.plans) or 'none'}.",
+        )
+    return provider.plans[name]
+
+
+def _cache_max_age_s(wanted: config.Connection, provider: Provider) -> float:
+    """Return how long the vendor's terms let an answer be kept."""
+    terms = provider.terms
+    if terms is None:
+        return inf
+    if terms.cache_needs_permission and not wanted.cache_permitted:
+        return 0.0
+    return inf if terms.cache_max_age_s is None else terms.cache_max_age_s
+
+
+def _check_url(url: str, where: str) -> None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    is_good = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.fragment
+    if not is_good or parts.username or any(char <= " " for char in url):
+        raise errors.InvalidSettingError(
+            f"{where} is not a usable URL.", hint="Write it as https://host or https://host/path, without a password."
+        )

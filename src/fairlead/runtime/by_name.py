@@ -1,0 +1,99 @@
+"""Calls by name and words: how the command line and the gateway, which have only text, reach the operations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from fairlead.errors import InvalidArgumentError
+from fairlead.model.answer import Answer
+from fairlead.model.call import Ref
+from fairlead.runtime.calls import CallOptions
+from fairlead.runtime.fairlead import Fairlead
+
+Words = Mapping[str, str]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation by its name: the words it takes (a `!` marks those it must have), and how it is called."""
+
+    words: Mapping[str, str]
+    run: Callable[[Fairlead, Words, CallOptions], Awaitable[Any]]
+
+
+def _search(fl: Fairlead, words: Words, options: CallOptions) -> Awaitable[Any]:
+    if words.get("cursor"):
+        if not words.get("connection"):
+            raise InvalidArgumentError(
+                "recipes.search needs connection beside cursor.", hint="Both name the next page."
+            )
+        return fl.recipes.next_page(Ref(words["connection"], words["cursor"]), **options)
+    if not words.get("q"):
+        raise InvalidArgumentError("recipes.search needs q.", hint="Write it as q=pasta.")
+    minutes = words.get("max_minutes")
+    return fl.recipes.search(
+        words["q"],
+        diets=tuple(filter(None, words.get("diets", "").split(","))),
+        max_total_time_s=parse_number(minutes, "max_minutes") * 60 if minutes else None,
+        **options,
+    )
+
+
+OPERATIONS: Mapping[str, Named] = {
+    "recipes.search": Named(
+        words={
+            "q": "what to search for",
+            "diets": "names with commas between, as vegan,gluten-free",
+            "max_minutes": "the longest total time",
+            "connection": "with cursor: the connection of the page before",
+            "cursor": "the id of the next page",
+        },
+        run=_search,
+    ),
+    "recipes.fetch": Named(
+        words={"ref!": "connection:id"}, run=lambda fl, words, options: fl.recipes.fetch(words["ref"], **options)
+    ),
+    "recipes.nutrition": Named(
+        words={"ref!": "connection:id"}, run=lambda fl, words, options: fl.recipes.nutrition(words["ref"], **options)
+    ),
+    "http.get": Named(
+        words={"connection!": "the connection's name", "path!": "the path, beginning with /"},
+        run=lambda fl, words, options: fl.http(words["connection"]).get(words["path"], **options),
+    ),
+}
+
+
+async def call_by_name(fl: Fairlead, name: str, words: Words, options: CallOptions) -> Answer:
+    """Make a call; raise `InvalidArgumentError` for a name or a word that is not known."""
+    if name not in OPERATIONS:
+        raise _unknown(name, OPERATIONS, "an operation")
+    known = {word.rstrip("!"): word.endswith("!") for word in OPERATIONS[name].words}
+    for word, value in words.items():
+        if word not in known:
+            raise _unknown(word, known, f"a word of {name}")
+        if _SURROGATE.search(value):  # from a shell: bytes that are no text
+            raise InvalidArgumentError(f"{word} is not UTF-8 text.")
+    for word, is_required in known.items():
+        if is_required and not words.get(word):
+            raise InvalidArgumentError(f"{name} needs {word}.", hint=f"Write it as {word}=...")
+    answer: Answer = await OPERATIONS[name].run(fl, words, options)
+    return answer
+
+
+def _unknown(name: str, known: Mapping[str, Any], kind: str) -> InvalidArgumentError:
+    close = get_close_matches(name, known, n=1)
+    hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(known)}."
+    return InvalidArgumentError(f"{name!r} is not {kind}.", hint=hint)
+
+
+def parse_number(text: str, name: str) -> int:
+    """Read a whole number above 0, with nine digits at most; raise `InvalidArgumentError` for anything else."""
+    if not re.fullmatch("[0-9]{1,9}", text) or not int(text):
+        raise InvalidArgumentError(f"{name} must be a whole number above 0, of nine digits at most.")
+    return int(text)

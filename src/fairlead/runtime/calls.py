@@ -1,0 +1,170 @@
+"""One call of the application: cache and coalescing for reads, the pipeline, and the report of how it went."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable, Sequence
+from typing import Any, TypedDict
+
+import msgspec
+
+from fairlead.errors import DeadlineExceededError, FairleadError, InvalidArgumentError
+from fairlead.model.answer import Answer
+from fairlead.model.call import CacheUse, Call, CallReport
+from fairlead.model.deadline import Deadline
+from fairlead.observe.events import CallFinished
+from fairlead.resilience.cache import Cache
+from fairlead.resilience.coalesce import Coalescing
+from fairlead.runtime.connection import Connection
+from fairlead.runtime.pipeline import Begin, Trail, perform
+from fairlead.runtime.ports import Ports
+
+
+class CallOptions(TypedDict, total=False):
+    """What every call may be given. `deadline_s` bounds all of it, in seconds; tenants never share an answer."""
+
+    deadline_s: float
+    tenant: str | None
+    correlation_id: str | None
+
+
+class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How long answers of a route serve, in seconds."""
+
+    ttl_s: float
+    stale_if_error_s: float
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A call as its facade describes it. Without a `key` it is neither cached nor shared."""
+
+    operation: str
+    candidates: Sequence[Connection]
+    begin: Begin
+    deadline_s: float
+    key: Hashable | None = None
+    cache: Cache | None = None
+    policy: CachePolicy | None = None
+
+
+class Calls:
+    """Makes calls."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._coalescing = Coalescing()
+
+    async def make(self, wanted: Wanted, options: CallOptions) -> Any:
+        """Return the answer, with its report; raise `FairleadError`."""
+        clock = self._ports.clock
+        started = clock.monotonic()
+        call_id = self._ports.ids()
+        deadline_s = options.get("deadline_s", wanted.deadline_s)
+        if not deadline_s > 0:
+            raise InvalidArgumentError(f"deadline_s is {deadline_s}.", hint="Give the call some seconds, above 0.")
+        call = Call(
+            id=call_id,
+            correlation_id=options.get("correlation_id") or call_id,
+            operation=wanted.operation,
+            deadline=Deadline.after(deadline_s, now=started),
+            tenant=options.get("tenant"),
+        )
+        trail = Trail()
+        try:
+            answer, served_by, use, age_s = await self._find(wanted, call, trail)
+        except FairleadError as error:
+            self._finish(call, trail, started, error=error)
+            raise
+        return self._finish(call, trail, started, answer=answer, served_by=served_by, use=use, age_s=age_s)
+
+    async def _find(self, wanted: Wanted, call: Call, trail: Trail) -> tuple[Answer, str, CacheUse, float]:
+        """Look in the cache, join whoever asks the same, ask the vendors, or fall back on the last good answer."""
+        clock = self._ports.clock
+        if wanted.key is None or wanted.cache is None:
+            answer, connection = await perform(call, wanted.candidates, wanted.begin, trail, self._ports)
+            return answer, connection.name, CacheUse.OFF, 0.0
+        key = (wanted.operation, call.tenant, tuple(each.name for each in wanted.candidates), wanted.key)
+        kept = wanted.cache.fresh(key, clock.monotonic())
+        if kept:
+            return (*kept.value, CacheUse.HIT, clock.monotonic() - kept.stored_at)
+        try:
+            found, is_shared = await self._share(wanted, call, trail, key)
+        except FairleadError as error:
+            stale = wanted.cache.stale(key, clock.monotonic())
+            if stale is None or error.is_request_fault:
+                raise
+            return (*stale.value, CacheUse.STALE, clock.monotonic() - stale.stored_at)
+        return (*found, CacheUse.SHARED if is_shared else CacheUse.MISS, 0.0)
+
+    async def _share(self, wanted: Wanted, call: Call, trail: Trail, key: Hashable) -> tuple[tuple[Answer, str], bool]:
+        """Ask, or join whoever asks the same; the deadline of another is not ours."""
+        clock = self._ports.clock
+        while self._coalescing.is_under_way(key):
+            try:
+                async with asyncio.timeout(call.deadline.remaining(clock.monotonic())):
+                    return await self._coalescing.run(key, lambda: self._ask(wanted, call, trail, key))
+            except TimeoutError:
+                raise DeadlineExceededError("The deadline passed while another call asked for the same.") from None
+            except DeadlineExceededError:
+                if call.deadline.is_past(clock.monotonic()):
+                    raise
+        return await self._coalescing.run(key, lambda: self._ask(wanted, call, trail, key))
+
+    async def _ask(self, wanted: Wanted, call: Call, trail: Trail, key: Hashable) -> tuple[Answer, str]:
+        """Ask the vendors, and keep the answer as long as the user and the vendor's terms allow."""
+        cache = wanted.cache
+        has_stale = cache is not None and cache.stale(key, self._ports.clock.monotonic()) is not None
+        answer, connection = await perform(
+            call, wanted.candidates, wanted.begin, trail, self._ports, may_wait=not has_stale
+        )
+        if cache and wanted.policy:
+            longest_s = connection.policy.cache_max_age_s
+            cache.keep(
+                key,
+                (answer, connection.name),
+                now=self._ports.clock.monotonic(),
+                fresh_s=min(wanted.policy.ttl_s, longest_s),
+                stale_s=min(wanted.policy.stale_if_error_s, longest_s),
+            )
+        return answer, connection.name
+
+    def _finish(
+        self,
+        call: Call,
+        trail: Trail,
+        started: float,
+        *,
+        answer: Answer | None = None,
+        served_by: str | None = None,
+        use: CacheUse = CacheUse.OFF,
+        age_s: float = 0.0,
+        error: FairleadError | None = None,
+    ) -> Answer | None:
+        """Tell the event stream how the call ended; return the answer with its report."""
+        total_s = self._ports.clock.monotonic() - started
+        overhead_s = max(0.0, total_s - trail.vendor_s - trail.waited_s) if use is not CacheUse.SHARED else 0.0
+        self._ports.events.emit(
+            CallFinished(
+                call_id=call.id,
+                correlation_id=call.correlation_id,
+                operation=call.operation,
+                served_by=served_by,
+                cache=use,
+                error=error.code if error else None,
+                attempts=len(trail.attempts),
+                total_s=total_s,
+                overhead_s=overhead_s,
+            )
+        )
+        if answer is None or served_by is None:
+            return None
+        report = CallReport(
+            call_id=call.id,
+            served_by=served_by,
+            attempts=tuple(trail.attempts),
+            cache=use,
+            age_s=age_s,
+            total_s=total_s,
+            overhead_s=overhead_s,
+        )
+        return msgspec.structs.replace(answer, call=report)

@@ -1,0 +1,184 @@
+"""A live connection: a provider with credentials, its sockets, and the state of its strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from fairlead import errors
+from fairlead.model.exchange import Transport
+from fairlead.model.secret import Secret
+from fairlead.observe.events import ConnectionPaused
+from fairlead.resilience.breaker import Breaker, Ticket
+from fairlead.resilience.concurrency import Concurrency
+from fairlead.resilience.pause import Leave, Pause
+from fairlead.resilience.rate import RateLimit
+from fairlead.resilience.retry import Retry
+from fairlead.runtime.ports import Ports
+from fairlead.spec.outcomes import Verdict, Wait
+from fairlead.spec.provider import Provider
+from fairlead.spec.quota import seconds_to_reset
+
+# How long a vendor is left alone that throttles without saying for how long: the shortest window vendors publish.
+_UNSAID_PAUSE_S = 1.0
+# How long an attempt waits in line here while another vendor could serve it.
+_PATIENCE_S = 1.0
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """Leave for one attempt, to be settled once."""
+
+    ticket: Ticket
+    leave: Leave
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The numbers of a connection that are not the state of a strategy. Times are in seconds."""
+
+    attempt_s: float
+    quota_reset_s: float | None
+    #: The longest that the vendor's terms, and its permission, let an answer be kept.
+    cache_max_age_s: float
+
+
+class Connection:
+    """One vendor account. Everything here is synchronous, but for waiting in line."""
+
+    def __init__(  # noqa: PLR0913  # assembled in one place, by name
+        self,
+        name: str,
+        provider: Provider,
+        *,
+        credentials: Mapping[str, Secret],
+        transport: Transport,
+        policy: Policy,
+        retry: Retry,
+        breaker: Breaker,
+        concurrency: Concurrency,
+        rate: RateLimit | None,
+        ports: Ports,
+    ) -> None:
+        self.name = name
+        self.provider = provider
+        self.credentials = credentials
+        self.transport = transport
+        self.policy = policy
+        self.retry = retry
+        self.breaker = breaker
+        self.concurrency = concurrency
+        self.rate = rate
+        self.pause = Pause()
+        self._ports = ports
+        self._clock = ports.clock
+
+    async def admit(self, *, remaining_s: float, is_last: bool) -> Lease:
+        """Take leave for one attempt, waiting in line if need be; raise `RejectedError` where there is none.
+
+        The place under the concurrency limit is held until `leave_line`.
+        """
+        now = self._clock.monotonic()
+        leave = self.pause.admit(now)
+        if leave is Leave.REFUSED:
+            raise errors.PausedError(
+                f"The vendor is left alone because of {self.pause.cause}.", retry_after_s=self.pause.retry_after_s(now)
+            )
+        ticket = self.breaker.admit(now)
+        if ticket is None:
+            self.pause.release(leave)
+            raise errors.CircuitOpenError(
+                f"The circuit is open because of {self.breaker.cause}.",
+                retry_after_s=self.breaker.retry_after_s(now),
+            )
+        lease = Lease(ticket, leave)
+        patience_s = remaining_s if is_last else min(remaining_s, _PATIENCE_S)
+        has_place = False
+        try:
+            await self._enter(patience_s)
+            has_place = True
+            await self._take_turn(patience_s)
+        except BaseException:
+            self.release(lease)
+            if has_place:
+                self.concurrency.release()
+            raise
+        return lease
+
+    def leave_line(self) -> None:
+        """Give the place under the concurrency limit back."""
+        self.concurrency.release()
+
+    def release(self, lease: Lease) -> None:
+        """Settle an attempt that says nothing about the vendor: cancelled, or never sent."""
+        self.breaker.release(lease.ticket)
+        self.pause.release(lease.leave)
+
+    def settle(self, lease: Lease, verdict: Verdict, *, retry_after_s: float | None) -> None:
+        """Learn from an attempt's end."""
+        now = self._clock.monotonic()
+        code = verdict.error.code if verdict.error else None
+        if verdict.error is None:
+            self.breaker.record(lease.ticket, is_good=True, now=now)
+            self.pause.end(now)
+            return
+        if _counts_against_health(verdict):
+            self.breaker.record(lease.ticket, is_good=False, now=now, cause=code)
+        else:
+            self.breaker.release(lease.ticket)
+        seconds = self._pause_for(verdict, retry_after_s)
+        if seconds is None:
+            self.pause.release(lease.leave)
+        else:
+            self.pause.begin(seconds, code or "", now)
+            self._ports.events.emit(ConnectionPaused(connection=self.name, seconds=seconds, cause=code or ""))
+
+    def _pause_for(self, verdict: Verdict, retry_after_s: float | None) -> float | None:
+        if verdict.wait is Wait.QUOTA_RESET:
+            return self.quota_wait_s()
+        if verdict.wait is Wait.RETRY_AFTER and retry_after_s is not None:
+            return retry_after_s
+        return _UNSAID_PAUSE_S if verdict.error is errors.ThrottledError else None
+
+    def busy_s(self) -> float:
+        """Return the seconds until an attempt would be let go, as far as pause and rate limit tell."""
+        now = self._clock.monotonic()
+        return max(self.pause.retry_after_s(now), self.rate.retry_after_s(now) if self.rate else 0.0)
+
+    def quota_wait_s(self) -> float:
+        """Return the seconds until the vendor's quota starts anew."""
+        if self.policy.quota_reset_s is not None:
+            return self.policy.quota_reset_s
+        if self.provider.quota_reset is None:
+            return _UNSAID_PAUSE_S
+        return seconds_to_reset(self.provider.quota_reset, now=self._clock.wall())
+
+    async def _enter(self, patience_s: float) -> None:
+        if self.concurrency.admit():
+            return
+        hint = "Raise the connection's concurrency.limit or concurrency.queue."
+        if self.concurrency.is_full:
+            raise errors.BulkheadFullError(hint=hint)
+        if not await self.concurrency.wait(patience_s):
+            raise errors.BulkheadFullError("No place came free in time at this connection.", hint=hint)
+
+    async def _take_turn(self, longest_wait_s: float) -> None:
+        if self.rate is None:
+            return
+        now = self._clock.monotonic()
+        wait = self.rate.admit(now, longest_wait_s=longest_wait_s)
+        if wait is None:
+            raise errors.RateLimitedError(
+                retry_after_s=self.rate.retry_after_s(now),
+                hint=f"Set the connection's plan ({', '.join(self.provider.plans)}) or its rate.",
+            )
+        if wait:
+            await self._clock.sleep(wait)
+
+
+def _counts_against_health(verdict: Verdict) -> bool:
+    """Whether a failure says that the vendor is unwell, and not that the request, the key or the quota is at fault."""
+    if verdict.error is None or issubclass(verdict.error, errors.ThrottledError | errors.RejectedError):
+        return False
+    if issubclass(verdict.error, errors.TransportError | errors.UnavailableError):
+        return True
+    return verdict.is_transient and issubclass(verdict.error, errors.UnexpectedAnswerError)

@@ -1,0 +1,310 @@
+"""The way of a call through the connections that may serve it: one flat coroutine over small state machines.
+
+For each connection in order: take leave (pause, breaker, concurrency, rate limit), sign, send, judge, learn; then go
+on with the operation, repeat the request, or leave for the next connection, as the outcome allows. Waiting happens in
+line, in backoff and at the socket, all of it bounded by the call's one deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from inspect import GEN_CLOSED, getgeneratorstate
+from typing import Any
+
+import msgspec
+
+from fairlead import errors
+from fairlead.auth.sign import sign
+from fairlead.model.attempt import Attempt
+from fairlead.model.call import Call
+from fairlead.model.exchange import Broken
+from fairlead.model.message import Request, Response
+from fairlead.model.operation import Operation
+from fairlead.model.outcome import Effect, Failure, Outcome, Phase
+from fairlead.observe.events import AttemptFinished
+from fairlead.runtime.connection import Connection, Lease
+from fairlead.runtime.explain import explain
+from fairlead.runtime.ports import Ports
+from fairlead.spec.answer import text_at
+from fairlead.spec.outcomes import Verdict, Wait, classify
+from fairlead.spec.retry_after import parse_retry_after
+
+Begin = Callable[[Connection], Operation[Any]]
+
+
+class Trail:
+    """What a call has been through: its attempts, and the seconds it spent at vendors and waiting."""
+
+    __slots__ = ("attempts", "vendor_s", "waited_s")
+
+    def __init__(self) -> None:
+        self.attempts: list[Attempt] = []
+        self.vendor_s = 0.0
+        self.waited_s = 0.0
+
+    def note(
+        self,
+        connection: Connection,
+        *,
+        outcome: Outcome = Outcome.NOT_DONE,
+        error: errors.FairleadError | None = None,
+        answer: Response | Broken | None = None,
+        seconds: float = 0.0,
+    ) -> Attempt:
+        """Write an attempt down; without an answer it is our refusal."""
+        attempt = Attempt(
+            connection=connection.name,
+            outcome=outcome,
+            seconds=seconds,
+            was_tried=answer is not None,
+            status=answer.status if isinstance(answer, Response) else None,
+            error=error.code if error else None,
+        )
+        self.attempts.append(attempt)
+        return attempt
+
+
+class Step(msgspec.Struct, frozen=True):
+    """Where an operation stands after an exchange: finished, at its next request, or failed."""
+
+    verdict: Verdict
+    error: errors.FairleadError | None = None
+    next: Request | None = None
+    value: Any = None
+
+
+async def perform(
+    call: Call, candidates: Sequence[Connection], begin: Begin, trail: Trail, ports: Ports, *, may_wait: bool = True
+) -> tuple[Any, Connection]:
+    """Return the operation's value, and the connection that gave it; raise the error that the caller shall see.
+
+    When connections were refused by us (circuit open, paused, no turn) and no other could serve, it waits for the
+    first of them that may serve again, if the deadline and `may_wait` allow, and begins another round.
+    """
+    failed: list[errors.FairleadError] = []
+    waiting = list(candidates)
+    while True:
+        refused: dict[Connection, errors.FairleadError] = {}
+        hopeful: list[Connection] = []
+        for position, connection in enumerate(waiting):
+            if call.deadline.is_past(ports.clock.monotonic()):
+                raise too_late(call, failed, trail)
+            try:
+                value = await serve(call, connection, begin, trail, ports, left=len(waiting) - position)
+            except errors.FairleadError as error:
+                failed.append(error)
+                if error.is_request_fault:
+                    raise
+                if isinstance(error, errors.RejectedError):
+                    refused[connection] = error
+                if error.retry_after_s is not None:
+                    hopeful.append(connection)
+            else:
+                return value, connection
+        waits = [error.retry_after_s for error in refused.values() if error.retry_after_s is not None]
+        pause_s = min(waits, default=0.0) + ports.random() * candidates[-1].retry.base_s
+        if not (may_wait and waits and call.deadline.allows(pause_s, ports.clock.monotonic())):
+            raise summarise(failed)
+        await wait(pause_s, trail, ports)
+        waiting = hopeful
+
+
+async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, ports: Ports, *, left: int) -> Any:
+    """Drive the operation at one connection to its value; raise where this connection cannot give it.
+
+    `left` counts the connections still to be tried, this one included: each gets its share of the time left.
+    """
+    failures = 0
+    has_acted = False
+    operation = begun(begin, connection)
+    try:
+        request = next(operation)
+        while True:
+            lease = await take_leave(call, connection, trail, ports, left=left)
+            answer, seconds = await exchange(call, connection, lease, request, trail, ports, left=left)
+            step = judge(connection, operation, request, answer)
+            wait_s = learn(connection, lease, step, answer, failures + 1, ports)
+            attempt = trail.note(
+                connection, outcome=step.verdict.outcome, error=step.error, answer=answer, seconds=seconds
+            )
+            ports.events.emit(AttemptFinished(call_id=call.id, operation=call.operation, attempt=attempt))
+            if step.error is None:
+                has_acted = has_acted or request.effect is not Effect.READ
+                if step.next is None:
+                    return step.value
+                request, failures = step.next, 0
+                continue
+            failures += 1
+            step.error.retry_after_s = wait_s
+            may_leave = left > 1 and not has_acted and step.verdict.outcome is Outcome.NOT_DONE
+            may_stay = failures < connection.retry.max_attempts and call.deadline.allows(
+                wait_s or 0.0, ports.clock.monotonic()
+            )
+            if not (may_stay and may_repeat(step, connection, has_acted=has_acted, may_leave=may_leave)):
+                raise final_error(step, has_acted=has_acted)
+            await wait(wait_s or 0.0, trail, ports)
+            if (
+                getgeneratorstate(operation) == GEN_CLOSED
+            ):  # it ended on an answer it could not read: begin again, all were reads
+                operation = begun(begin, connection)
+                request = next(operation)
+    except StopIteration as ended:  # an operation that needs no request
+        return ended.value
+    except errors.FairleadError as error:
+        if isinstance(error, errors.UnsupportedFeatureError):
+            trail.note(connection, error=error)
+        error.locate(
+            provider=connection.provider.id,
+            connection=connection.name,
+            operation=call.operation,
+            call_id=call.id,
+            attempts=tuple(trail.attempts),
+        )
+        raise
+    finally:
+        operation.close()
+
+
+def begun(begin: Begin, connection: Connection) -> Operation[Any]:
+    """Return the operation such that even a refusal to make it comes from its first step."""
+    return (yield from begin(connection))
+
+
+async def take_leave(call: Call, connection: Connection, trail: Trail, ports: Ports, *, left: int) -> Lease:
+    """Take leave for one attempt; a refusal is written down."""
+    before = ports.clock.monotonic()
+    try:
+        return await connection.admit(remaining_s=call.deadline.remaining(before), is_last=left == 1)
+    except errors.RejectedError as error:
+        attempt = trail.note(connection, error=error)
+        ports.events.emit(AttemptFinished(call_id=call.id, operation=call.operation, attempt=attempt))
+        raise
+    finally:
+        trail.waited_s += ports.clock.monotonic() - before
+
+
+async def exchange(
+    call: Call, connection: Connection, lease: Lease, request: Request, trail: Trail, ports: Ports, *, left: int
+) -> tuple[Response | Broken, float]:
+    """Sign and send one request; return what came and how long it took.
+
+    A cancelled exchange is no attempt: its lease is given back.
+    """
+    started = ports.clock.monotonic()
+    timeout_s = min(connection.policy.attempt_s, call.deadline.remaining(started) / left)
+    try:
+        signed = sign(request, connection.provider.auth, connection.credentials)
+        answer = await connection.transport.exchange(signed, timeout_s=timeout_s)
+    except BaseException:
+        connection.release(lease)
+        raise
+    finally:
+        connection.leave_line()
+    seconds = ports.clock.monotonic() - started
+    trail.vendor_s += seconds
+    return answer, seconds
+
+
+def judge(connection: Connection, operation: Operation[Any], request: Request, answer: Response | Broken) -> Step:
+    """Classify an exchange, and let the operation read a good answer."""
+    provider = connection.provider
+    phase = answer.phase if isinstance(answer, Broken) else Phase.ANSWERED
+    seen = answer.failure if isinstance(answer, Broken) else answer.status
+    code = None if isinstance(answer, Broken) or answer.status < 400 else text_at(answer, provider.error_code_at)
+    verdict = classify(seen, phase=phase, effect=request.effect, rules=provider.errors, code=code)
+    if verdict.error is not None or isinstance(answer, Broken):
+        return Step(verdict, explain(verdict, answer, connection))
+    try:
+        return Step(verdict, next=operation.send(answer))
+    except StopIteration as ended:
+        return Step(verdict, value=ended.value)
+    except errors.UnexpectedAnswerError as error:
+        seen = Failure.MALFORMED if error.is_garbled else Failure.CHANGED
+        verdict = classify(seen, phase=Phase.ANSWERED, effect=request.effect)
+        error.outcome = verdict.outcome
+        return Step(verdict, error)
+    except errors.ProviderError as error:  # a refusal inside a good answer, found by the provider
+        error.outcome = error.outcome or Outcome.NOT_DONE
+        refused = msgspec.structs.replace(verdict, outcome=error.outcome, error=type(error), name="refused in the body")
+        return Step(refused, error)
+
+
+def learn(
+    connection: Connection, lease: Lease, step: Step, answer: Response | Broken, failures: int, ports: Ports
+) -> float | None:
+    """Tell the connection how the attempt ended; return the seconds after which a repeat makes sense."""
+    asked = None
+    if step.verdict.wait is Wait.RETRY_AFTER and isinstance(answer, Response):
+        asked = parse_retry_after(answer.headers, now=ports.clock.wall())
+    connection.settle(lease, step.verdict, retry_after_s=asked)
+    if step.verdict.wait is Wait.QUOTA_RESET:
+        return connection.quota_wait_s()
+    if step.verdict.wait is Wait.NOTHING:
+        return None
+    paused_s = connection.pause.retry_after_s(ports.clock.monotonic())
+    return max(asked or 0.0, paused_s, connection.retry.backoff_s(failures, ports.random))
+
+
+def may_repeat(step: Step, connection: Connection, *, has_acted: bool, may_leave: bool) -> bool:
+    """Whether the same request should go to the same connection again.
+
+    Not where another can serve at once, and this one asked to be left alone, has no turn free under its rate limit,
+    or has just let the time run out.
+    """
+    if not step.verdict.may_repeat or (has_acted and isinstance(step.error, errors.UnexpectedAnswerError)):
+        return False
+    is_busy = connection.busy_s() > 0
+    return not (may_leave and (is_busy or isinstance(step.error, errors.AttemptTimeoutError)))
+
+
+def final_error(step: Step, *, has_acted: bool) -> errors.FairleadError:
+    """Return the error with which a connection is left."""
+    assert step.error is not None  # noqa: S101  # only failed steps come here
+    if step.verdict.outcome is Outcome.UNKNOWN:
+        unknown = errors.OutcomeUnknownError(
+            f"Whether it was done is not known: {step.error.message}",
+            hint="Do not repeat it; ask the vendor what happened.",
+            outcome=Outcome.UNKNOWN,
+        )
+        unknown.__cause__ = step.error
+        return unknown
+    if has_acted:
+        partly = errors.OutcomeUnknownError(
+            f"A part of it was done, and then: {step.error.message}",
+            hint="Do not repeat it from the start.",
+            outcome=Outcome.UNKNOWN,
+        )
+        partly.__cause__ = step.error
+        return partly
+    return step.error
+
+
+def too_late(call: Call, failed: list[errors.FairleadError], trail: Trail) -> errors.FairleadError:
+    """Return the error of a call whose time is over, with what it had met until then."""
+    last = f" Before that, {failed[-1].connection}: {failed[-1].message}" if failed else ""
+    error = errors.DeadlineExceededError(f"The deadline passed.{last}", hint="Give the call more time: deadline_s.")
+    error.__cause__ = failed[-1] if failed else None
+    return error.locate(operation=call.operation, call_id=call.id, attempts=tuple(trail.attempts))
+
+
+def summarise(failed: list[errors.FairleadError]) -> errors.FairleadError:
+    """Return one error for several connections that failed; a lone failure speaks for itself."""
+    by_connection = {error.connection: error for error in failed}
+    if len(by_connection) == 1:
+        return failed[-1]
+    reasons = "; ".join(f"{name}: {error.message}" for name, error in by_connection.items())
+    waits = [error.retry_after_s for error in failed if error.retry_after_s is not None]
+    summary = errors.UnavailableError(
+        f"No connection could serve this. {reasons}",
+        hint="`fairlead check` tries each of them.",
+        outcome=Outcome.NOT_DONE,
+        retry_after_s=min(waits, default=None),
+    )
+    summary.__cause__ = failed[-1]
+    return summary.locate(operation=failed[-1].operation, call_id=failed[-1].call_id, attempts=failed[-1].attempts)
+
+
+async def wait(seconds: float, trail: Trail, ports: Ports) -> None:
+    """Wait between attempts."""
+    trail.waited_s += seconds
+    await ports.clock.sleep(seconds)

@@ -1,0 +1,43 @@
+"""The real clock, chance and names, and the bundle in which they travel."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+
+import msgspec
+
+from fairlead.model.ports import Clock, Ids, Random
+from fairlead.observe.events import EventStream
+
+
+class SystemClock:
+    """The machine's time."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """Return seconds since 1970 in UTC."""
+        return time.time()  # noqa: TID251  # the clock that everything else is given
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+
+def new_id() -> str:
+    """Return a name that nothing else has."""
+    return uuid.uuid4().hex
+
+
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine takes from the world, and the stream in which it tells what it does."""
+
+    clock: Clock = msgspec.field(default_factory=SystemClock)
+    random: Random = random.random
+    ids: Ids = new_id
+    events: EventStream = msgspec.field(default_factory=EventStream)

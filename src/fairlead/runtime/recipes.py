@@ -1,0 +1,67 @@
+"""`fl.recipes`: recipes from whichever vendor serves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Unpack
+
+from fairlead.capabilities.recipes import Nutrition, Recipe, RecipeQuery
+from fairlead.model.call import Ref
+from fairlead.model.page import Page
+from fairlead.runtime.calls import CallOptions
+from fairlead.runtime.facade import Facade
+
+
+class RecipesFacade(Facade):
+    """Search recipes, fetch one, and know what is in it."""
+
+    async def search(
+        self,
+        text: str,
+        *,
+        diets: Iterable[str] = (),
+        max_total_time_s: int | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Page[Recipe]:
+        """Return the first page of what matches `text` and every one of `diets`."""
+        query = RecipeQuery(text=text, diets=tuple(diets), max_total_time_s=max_total_time_s)
+        page: Page[Recipe] = await self._call("search", lambda recipes: recipes.search(query), query, options)
+        return page
+
+    async def next_page(self, ref: Ref, **options: Unpack[CallOptions]) -> Page[Recipe]:
+        """Return the page that `page.next` points at, from the vendor that began the list."""
+        page: Page[Recipe] = await self._call(
+            "search_next", lambda recipes: recipes.search_next(ref.id), ref, options, ref=ref
+        )
+        return page
+
+    async def iter_pages(
+        self,
+        text: str,
+        *,
+        diets: Iterable[str] = (),
+        max_total_time_s: int | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncIterator[Page[Recipe]]:
+        """Yield page after page, all from one vendor; each is asked for only when wanted."""
+        page = await self.search(text, diets=diets, max_total_time_s=max_total_time_s, **options)
+        yield page
+        while page.next is not None:
+            page = await self.next_page(page.next, **options)
+            yield page
+
+    async def fetch(self, ref: Ref | str, **options: Unpack[CallOptions]) -> Recipe:
+        """Return one recipe, from the vendor that named it. `ref` may be its text, `connection:id`."""
+        wanted = Ref.parse(ref) if isinstance(ref, str) else ref
+        recipe: Recipe = await self._call(
+            "fetch", lambda recipes: recipes.fetch(wanted.id), wanted, options, ref=wanted
+        )
+        return recipe
+
+    async def nutrition(self, ref: Ref | str, **options: Unpack[CallOptions]) -> Nutrition:
+        """Return what is in one serving of a recipe."""
+        wanted = Ref.parse(ref) if isinstance(ref, str) else ref
+        nutrition: Nutrition = await self._call(
+            "nutrition", lambda recipes: recipes.nutrition(wanted.id), wanted, options, ref=wanted
+        )
+        return nutrition

@@ -1,0 +1,37 @@
+"""Find providers by name: the files of `fairlead.providers`, and entry points of other packages."""
+
+from __future__ import annotations
+
+import pkgutil
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from fairlead.errors import UnknownProviderError
+from fairlead.spec.provider import Provider
+
+_PACKAGE = "fairlead.providers"
+#: The group in which other packages announce theirs: `name = "package.module:PROVIDER"`.
+_GROUP = "fairlead.providers"
+
+
+def provider_names() -> list[str]:
+    """Return the names of all providers that can be had."""
+    own = {module.name for module in pkgutil.iter_modules(import_module(_PACKAGE).__path__)}
+    return sorted(own | set(entry_points(group=_GROUP).names))
+
+
+def load_provider(name: str) -> Provider:
+    """Return a provider's declaration; raise `UnknownProviderError`, with the closest name, where there is none."""
+    for entry in entry_points(group=_GROUP, name=name):
+        found: Provider = entry.load()
+        return found
+    names = provider_names()
+    if name not in names:
+        close = get_close_matches(name, names, n=1)
+        raise UnknownProviderError(
+            f"There is no provider {name!r}.",
+            hint=f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(names)}.",
+        )
+    declared: Provider = import_module(f"{_PACKAGE}.{name}").PROVIDER
+    return declared

@@ -1,0 +1,1 @@
+"""What a provider declares, and the rules by which its answers are judged."""

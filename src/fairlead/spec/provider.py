@@ -1,0 +1,109 @@
+"""The declaration of a provider: data from which validation, prompts, masking and docs are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from fairlead.model.operation import Operation
+from fairlead.spec.outcomes import ErrorRule
+
+
+class Place(StrEnum):
+    """Where a credential travels."""
+
+    HEADER = "header"
+    QUERY = "query"
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """A credential field sent as it is, in a header or in the query."""
+
+    field: str
+    place: Place
+    name: str
+
+
+class Basic(msgspec.Struct, frozen=True):
+    """HTTP Basic (RFC 7617) from two credential fields."""
+
+    user: str = "user"
+    password: str = "password"  # noqa: S105  # the name of a field
+
+
+class Bearer(msgspec.Struct, frozen=True):
+    """A bearer token (RFC 6750) from one credential field."""
+
+    field: str = "token"
+
+
+Auth = tuple[ApiKey, ...] | Basic | Bearer
+
+
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a connection must be given."""
+
+    name: str
+    label: str
+    help: str
+    is_secret: bool = True
+    is_required: bool = True
+    #: A regular expression that a good value matches whole.
+    pattern: str | None = None
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What one price plan of the vendor allows."""
+
+    requests: int
+    per_s: float
+    concurrent: int | None = None
+
+
+class QuotaReset(StrEnum):
+    """When the vendor's quota starts anew."""
+
+    MIDNIGHT_UTC = "midnight_utc"
+    MONTH_UTC = "month_utc"
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What the vendor's terms allow to do with its answers. `source` says where and when they were read."""
+
+    source: str
+    #: The longest that an answer may be kept, in seconds; None where the contract with the vendor says it.
+    cache_max_age_s: float | None = None
+    #: Nothing may be kept until the user says, by `cache_permitted`, that the vendor has agreed.
+    cache_needs_permission: bool = False
+    attribution: str = ""
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
+    """A vendor's API as we know it."""
+
+    id: str
+    title: str
+    docs_url: str
+    api_version: str
+    base_url: str
+    credentials: tuple[Credential, ...]
+    auth: Auth
+    #: Capability name -> the class with its operations; it is made with the name of the connection.
+    capabilities: Mapping[str, Callable[[str], Any]]
+    #: The cheapest call that proves the credentials.
+    probe: Callable[[], Operation[Any]] | None = None
+    plans: Mapping[str, Plan] = {}
+    #: The plan of somebody who has not said which one is theirs.
+    default_plan: str | None = None
+    quota_reset: QuotaReset | None = None
+    errors: tuple[ErrorRule, ...] = ()
+    #: Where an error body holds its code and its sentence.
+    error_code_at: tuple[str, ...] = ()
+    error_message_at: tuple[str, ...] = ()
+    idempotency_header: str | None = None
+    terms: Terms | None = None
+    #: What kinds of the application's data a call hands to the vendor.
+    data_sent: tuple[str, ...] = ()

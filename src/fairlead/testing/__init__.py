@@ -1,0 +1,1 @@
+"""The public test kit: stand-in servers for vendors, with faults, and a clock that obeys."""
