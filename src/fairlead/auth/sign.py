@@ -14,7 +14,7 @@ from fairlead.spec.provider import Auth, Basic, Bearer, Place
 
 
 def sign(request: Request, auth: Auth, credentials: Mapping[str, Secret]) -> Request:
-    """Return the request with the credentials in it. A credential that is not there is left out."""
+    """Return the request with the credentials in it. Of several keys, one that is not there is left out."""
     query: list[tuple[str, str]] = []
     headers: list[tuple[str, str]] = []
     if isinstance(auth, Bearer):

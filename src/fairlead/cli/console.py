@@ -60,7 +60,7 @@ def error_document(error: errors.FairleadError) -> dict[str, Any]:
         "retry_after_s": error.retry_after_s,
         "attempts": error.attempts,
     }
-    return {"error": {key: value for key, value in found.items() if value}}
+    return {key: value for key, value in found.items() if value}
 
 
 def new_table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:

@@ -240,9 +240,9 @@ def print_outcome(outcome: Outcome) -> None:
     out.print(f"Good answers to {outcome.calls} calls in {outcome.seconds:.0f} s\n", style="dim")
     out.print(table)
     out.print(
-        f"\nAsked directly, the vendors answered {percent(outcome.vendor_success_rate)} %. "
-        f"Through Fairlead, the application had an answer to [bold green]{percent(outcome.app_success_rate)} %[/];\n"
-        f"{percent(outcome.app_success_rate_fresh)} % were fresh, and the others the last good answer to the same question."
+        f"\nAsked directly, the vendors answered {percent(outcome.vendor_success_rate)} %. Through Fairlead, "
+        f"the application had answers to [bold green]{percent(outcome.app_success_rate)} %[/]:\n"
+        f"{percent(outcome.app_success_rate_fresh)} % fresh, the rest the last good answer to the same question."
     )
 
 

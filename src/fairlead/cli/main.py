@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -69,26 +71,44 @@ def main() -> None:
 def run() -> None:
     """Run the command line, and end with the exit code that fits."""
     try:
+        sys.exit(obey())
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that nothing is left to fail at the end
+        sys.exit(1)
+
+
+def obey() -> int:
+    """Run the command, and tell why it failed if it did; return the exit code."""
+    try:
+        check_text(sys.argv)
         main.main(prog_name="fairlead", standalone_mode=False)
     except click.ClickException as error:
-        end(2, {"error": {"code": "usage", "message": error.format_message()}}, error.show)
+        tell({"code": "usage", "message": error.format_message()}, error.show)
+        return 2
     except (KeyboardInterrupt, click.Abort):
-        interrupted = {"error": {"code": "interrupted", "message": "Interrupted."}}
-        end(130, interrupted, lambda: click.echo("interrupted", err=True))
+        tell({"code": "interrupted", "message": "Interrupted."}, lambda: click.echo("interrupted", err=True))
+        return 130
     except FairleadError as error:
         console = import_module("fairlead.cli.console")
-        end(exit_code(error), console.error_document(error), lambda: console.print_error(error))
-    except BrokenPipeError:  # whoever read our output has seen enough
-        sys.stderr.close()
+        tell(console.error_document(error), partial(console.print_error, error))
+        return exit_code(error)
+    return 0
 
 
-def end(code: int, document: dict[str, Any], tell: Callable[[], None]) -> NoReturn:
-    """Say why it ends: as one JSON document on stdout where that is wished, whatever the command, else to people."""
+def check_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no text, before anything tries to send or to print them."""
+    try:
+        "".join(arguments).encode()
+    except UnicodeEncodeError:
+        raise click.UsageError("The command line is not UTF-8 text.") from None
+
+
+def tell(error: dict[str, Any], to_people: Callable[[], None]) -> None:
+    """Tell an error: as one JSON document on stdout where that is wished, whatever the command, else to people."""
     if "--json" in sys.argv:
-        import_module("fairlead.cli.console").print_json(document)
+        import_module("fairlead.cli.console").print_json({"error": error})
     else:
-        tell()
-    sys.exit(code)
+        to_people()
 
 
 def exit_code(error: FairleadError) -> int:

@@ -82,7 +82,8 @@ async def _tell_no_such_page(request: Request, error: Exception) -> Response:
 
 async def _tell_nothing(_: Request, __: Exception) -> Response:
     """Answer for a bug of ours: the log has its trace, the caller is told no detail."""
-    return render_problem(500, "internal", "The gateway failed; its log says why.")
+    closing = {"connection": "close"}  # as the server does after a bug, so that nobody sends into a closed socket
+    return render_problem(500, "internal", "The gateway failed; its log says why.", headers=closing)
 
 
 @asynccontextmanager

@@ -104,10 +104,11 @@ def build_request(
     """
     if method not in _METHODS:
         raise InvalidArgumentError(f"{method!r} is not a method.", hint=f"Use one of {', '.join(sorted(_METHODS))}.")
-    if not path.startswith("/") or path.startswith("//") or any(char <= " " or char in "?#\\\x7f" for char in path):
+    if not is_path(path):
         raise InvalidArgumentError(
             f"The path {path.partition('?')[0]!r} cannot be used.",
-            hint="Start it with one '/', percent-encode spaces, and pass the query as `query=`.",
+            hint="Start it with one '/', percent-encode what is not ASCII, leave out '.' and '..', and pass the query "
+            "as `query=`.",
         )
     pairs = checked_headers(headers)
     if json is not None:
@@ -116,6 +117,18 @@ def build_request(
     if effect is None:
         effect = Effect.READ if method in {"GET", "HEAD", "OPTIONS"} else Effect.ONCE
     return Request(method=method, path=path, effect=effect, query=_pairs(query), headers=pairs, body=body, cost=cost)
+
+
+def is_path(path: str) -> bool:
+    """Whether a path stays below the base URL: it names no host, no query, and no way up."""
+    segments = path.lower().replace("%2e", ".").split("/")
+    return (
+        path.startswith("/")
+        and not path.startswith("//")
+        and path.isascii()
+        and not any(char <= " " or char in "?#\\\x7f" for char in path)
+        and not {".", ".."} & set(segments)
+    )
 
 
 def encode_query(pairs: Pairs) -> str:

@@ -17,6 +17,7 @@ class Logs:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._log = structlog.wrap_logger(
             structlog.PrintLogger(stream or sys.stderr),
+            wrapper_class=structlog.BoundLogger,  # whatever the application has configured for its own
             processors=[
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -25,7 +26,7 @@ class Logs:
         )
 
     def __call__(self, event: Event) -> None:
-        """Write one event; what went well is only for debugging."""
+        """Write one event: information where it went well, else a warning."""
         error = event.error if isinstance(event, CallFinished) else None
         if isinstance(event, AttemptFinished):
             error = event.attempt.error

@@ -8,12 +8,15 @@ from copy import copy
 from functools import partial
 from typing import Any
 
+from fairlead.errors import FairleadError
+
 
 class _Flight:
-    __slots__ = ("callers", "task")
+    __slots__ = ("callers", "note", "task")
 
-    def __init__(self, task: asyncio.Task[Any]) -> None:
+    def __init__(self, task: asyncio.Task[Any], note: object) -> None:
         self.task = task
+        self.note = note
         self.callers = 0
 
 
@@ -29,7 +32,13 @@ class Coalescing:
         """Whether somebody is asking this just now."""
         return key in self._flights
 
-    async def run(self, key: Hashable, start: Callable[[], Coroutine[Any, Any, Any]]) -> tuple[Any, bool]:
+    def note(self, key: Hashable) -> Any:
+        """Return what the one who asks left for those who join; raise `KeyError` where nobody asks."""
+        return self._flights[key].note
+
+    async def run(
+        self, key: Hashable, start: Callable[[], Coroutine[Any, Any, Any]], *, note: object = None
+    ) -> tuple[Any, bool]:
         """Return the answer, and whether somebody else had asked for it already.
 
         An error reaches everybody, each with an object of their own: one that many raise would collect the
@@ -38,12 +47,12 @@ class Coalescing:
         flight = self._flights.get(key)
         is_shared = flight is not None
         if flight is None:
-            flight = self._flights[key] = _Flight(asyncio.create_task(start()))
+            flight = self._flights[key] = _Flight(asyncio.create_task(start()), note)
             flight.task.add_done_callback(partial(self._forget, key, flight))
         flight.callers += 1
         try:
             return await asyncio.shield(flight.task), is_shared
-        except Exception as error:
+        except FairleadError as error:
             if is_shared:
                 raise copy(error) from error
             raise

@@ -1,4 +1,4 @@
-"""A rate limit over a sliding window, exact: never more than the vendor allows, and never less."""
+"""A rate limit over a sliding window, exact: as much as the vendor allows, and never more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import deque
 class RateLimit:
     """At most `requests` begin in any `per_s` seconds; all of them at once if need be.
 
-    Whoever must wait is given its turn at once, so that waiters keep their order.
+    Whoever must wait is given its turn at once, so that waiters keep their order; one that is cancelled loses it.
     """
 
     __slots__ = ("_per_s", "_turns")

@@ -13,6 +13,7 @@ from fairlead import errors
 from fairlead.config import settings as config
 from fairlead.config.sources import Sources
 from fairlead.model.exchange import Transport
+from fairlead.model.headers import checked_headers
 from fairlead.model.secret import Secret
 from fairlead.observe.events import BreakerChanged
 from fairlead.resilience.breaker import Breaker, State
@@ -153,6 +154,10 @@ def _plain_auth(wanted: config.Auth, where: str) -> tuple[Auth, tuple[str, ...]]
     if wanted.scheme == "none":
         return (), ()
     if wanted.header:
+        try:
+            checked_headers({wanted.header: ""})
+        except errors.InvalidArgumentError as error:
+            raise errors.InvalidSettingError(f"{where}.auth.header: {error.message}", hint=error.hint) from None
         return (ApiKey("key", Place.HEADER, wanted.header),), ("key",)
     if wanted.query:
         return (ApiKey("key", Place.QUERY, wanted.query),), ("key",)
@@ -218,7 +223,7 @@ def _check_url(url: str, where: str) -> None:
     except ValueError:
         parts = urlsplit("")
     is_good = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.fragment
-    if not is_good or parts.username or any(char <= " " for char in url):
+    if not is_good or "@" in parts.netloc or any(char <= " " for char in url):
         raise errors.InvalidSettingError(
             f"{where} is not a usable URL.", hint="Write it as https://host or https://host/path, without a password."
         )

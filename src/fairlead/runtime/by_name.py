@@ -17,8 +17,6 @@ from fairlead.runtime.fairlead import Fairlead
 
 Words = Mapping[str, str]
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
     """One operation by its name: the words it takes (a `!` marks those it must have), and how it is called."""
@@ -74,11 +72,9 @@ async def call_by_name(fl: Fairlead, name: str, words: Words, options: CallOptio
     if name not in OPERATIONS:
         raise _unknown(name, OPERATIONS, "an operation")
     known = {word.rstrip("!"): word.endswith("!") for word in OPERATIONS[name].words}
-    for word, value in words.items():
+    for word in words:
         if word not in known:
             raise _unknown(word, known, f"a word of {name}")
-        if _SURROGATE.search(value):  # from a shell: bytes that are no text
-            raise InvalidArgumentError(f"{word} is not UTF-8 text.")
     for word, is_required in known.items():
         if is_required and not words.get(word):
             raise InvalidArgumentError(f"{name} needs {word}.", hint=f"Write it as {word}=...")

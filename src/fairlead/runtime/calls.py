@@ -12,6 +12,7 @@ from fairlead.errors import DeadlineExceededError, FairleadError, InvalidArgumen
 from fairlead.model.answer import Answer
 from fairlead.model.call import CacheUse, Call, CallReport
 from fairlead.model.deadline import Deadline
+from fairlead.model.outcome import Outcome
 from fairlead.observe.events import CallFinished
 from fairlead.resilience.cache import Cache
 from fairlead.resilience.coalesce import Coalescing
@@ -73,6 +74,8 @@ class Calls:
         try:
             answer, served_by, use, age_s = await self._find(wanted, call, trail)
         except FairleadError as error:
+            error.call_id = call.id  # an error that was shared names the call of another
+            error.locate(operation=call.operation, attempts=tuple(trail.attempts))
             self._finish(call, trail, started, error=error)
             raise
         return self._finish(call, trail, started, answer=answer, served_by=served_by, use=use, age_s=age_s)
@@ -100,15 +103,20 @@ class Calls:
         """Ask, or join whoever asks the same; the deadline of another is not ours."""
         clock = self._ports.clock
         while self._coalescing.is_under_way(key):
+            theirs: Deadline = self._coalescing.note(key)
             try:
                 async with asyncio.timeout(call.deadline.remaining(clock.monotonic())):
                     return await self._coalescing.run(key, lambda: self._ask(wanted, call, trail, key))
             except TimeoutError:
-                raise DeadlineExceededError("The deadline passed while another call asked for the same.") from None
-            except DeadlineExceededError:
-                if call.deadline.is_past(clock.monotonic()):
+                raise DeadlineExceededError(
+                    "The deadline passed while another call asked for the same.", outcome=Outcome.NOT_DONE
+                ) from None
+            except FairleadError as error:
+                now, wait_s = clock.monotonic(), error.retry_after_s or 0.0
+                is_for_want_of_time = not error.is_request_fault and not theirs.allows(wait_s, now)
+                if not (is_for_want_of_time and call.deadline.allows(wait_s, now)):
                     raise
-        return await self._coalescing.run(key, lambda: self._ask(wanted, call, trail, key))
+        return await self._coalescing.run(key, lambda: self._ask(wanted, call, trail, key), note=call.deadline)
 
     async def _ask(self, wanted: Wanted, call: Call, trail: Trail, key: Hashable) -> tuple[Answer, str]:
         """Ask the vendors, and keep the answer as long as the user and the vendor's terms allow."""

@@ -56,6 +56,8 @@ async def check(
     finally:
         for connection in connections.values():
             await connection.transport.close()
+    order = list(settings.connections)
+    findings.sort(key=lambda finding: order.index(finding.name))
     for capability, route in settings.routes.items():
         known = [name for name in route.connections if name in settings.connections and name not in connections]
         try:

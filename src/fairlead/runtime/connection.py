@@ -22,6 +22,8 @@ from fairlead.spec.quota import seconds_to_reset
 
 # How long a vendor is left alone that throttles without saying for how long: the shortest window vendors publish.
 _UNSAID_PAUSE_S = 1.0
+# However long a vendor asks for, it is tried again once a day.
+_LONGEST_PAUSE_S = 86_400.0
 # How long an attempt waits in line here while another vendor could serve it.
 _PATIENCE_S = 1.0
 
@@ -77,6 +79,23 @@ class Connection:
 
         The place under the concurrency limit is held until `leave_line`.
         """
+        until = self._clock.monotonic() + remaining_s
+        lease = self._ask_leave()
+        has_place = False
+        try:
+            has_waited = await self._enter(remaining_s if is_last else min(remaining_s, _PATIENCE_S))
+            has_place = True
+            left_s = max(0.0, until - self._clock.monotonic())
+            has_waited |= await self._take_turn(left_s if is_last else min(left_s, _PATIENCE_S))
+        except BaseException:
+            self.release(lease)
+            if has_place:
+                self.concurrency.release()
+            raise
+        return self._renew(lease, until) if has_waited else lease
+
+    def _ask_leave(self) -> Lease:
+        """Ask pause and breaker."""
         now = self._clock.monotonic()
         leave = self.pause.admit(now)
         if leave is Leave.REFUSED:
@@ -90,19 +109,18 @@ class Connection:
                 f"The circuit is open because of {self.breaker.cause}.",
                 retry_after_s=self.breaker.retry_after_s(now),
             )
-        lease = Lease(ticket, leave)
-        patience_s = remaining_s if is_last else min(remaining_s, _PATIENCE_S)
-        has_place = False
+        return Lease(ticket, leave)
+
+    def _renew(self, lease: Lease, until: float) -> Lease:
+        """Ask again after a wait: the time may be over, the vendor ill, or it may have asked to be left alone."""
+        self.release(lease)
         try:
-            await self._enter(patience_s)
-            has_place = True
-            await self._take_turn(patience_s)
-        except BaseException:
-            self.release(lease)
-            if has_place:
-                self.concurrency.release()
+            if self._clock.monotonic() >= until:
+                raise errors.DeadlineExceededError("The deadline passed while waiting for a turn at this connection.")
+            return self._ask_leave()
+        except errors.RejectedError:
+            self.concurrency.release()
             raise
-        return lease
 
     def leave_line(self) -> None:
         """Give the place under the concurrency limit back."""
@@ -129,6 +147,7 @@ class Connection:
         if seconds is None:
             self.pause.release(lease.leave)
         else:
+            seconds = min(seconds, _LONGEST_PAUSE_S)
             self.pause.begin(seconds, code or "", now)
             self._ports.events.emit(ConnectionPaused(connection=self.name, seconds=seconds, cause=code or ""))
 
@@ -152,18 +171,21 @@ class Connection:
             return _UNSAID_PAUSE_S
         return seconds_to_reset(self.provider.quota_reset, now=self._clock.wall())
 
-    async def _enter(self, patience_s: float) -> None:
+    async def _enter(self, patience_s: float) -> bool:
+        """Take a place; return whether it had to be waited for."""
         if self.concurrency.admit():
-            return
+            return False
         hint = "Raise the connection's concurrency.limit or concurrency.queue."
         if self.concurrency.is_full:
             raise errors.BulkheadFullError(hint=hint)
         if not await self.concurrency.wait(patience_s):
             raise errors.BulkheadFullError("No place came free in time at this connection.", hint=hint)
+        return True
 
-    async def _take_turn(self, longest_wait_s: float) -> None:
+    async def _take_turn(self, longest_wait_s: float) -> bool:
+        """Take a turn under the rate limit; return whether it had to be waited for."""
         if self.rate is None:
-            return
+            return False
         now = self._clock.monotonic()
         wait = self.rate.admit(now, longest_wait_s=longest_wait_s)
         if wait is None:
@@ -173,6 +195,7 @@ class Connection:
             )
         if wait:
             await self._clock.sleep(wait)
+        return wait > 0
 
 
 def _counts_against_health(verdict: Verdict) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import quote, quote_plus
+
 from fairlead import errors
+from fairlead.auth.sign import sign
 from fairlead.model.exchange import Broken
-from fairlead.model.message import Response
+from fairlead.model.message import Request, Response
 from fairlead.runtime.connection import Connection
 from fairlead.spec.answer import text_at
 from fairlead.spec.outcomes import Verdict
@@ -32,15 +36,31 @@ def explain(verdict: Verdict, answer: Response | Broken, connection: Connection)
         message = f"{message.rstrip('.')}: {verdict.name}, {answer.detail}." if answer.detail else message
     else:
         said = text_at(answer, connection.provider.error_message_at)
-        quote = f': "{mask(said, connection)}"' if said else ""
-        message = f"{message.rstrip('.')} (HTTP {answer.status}){quote}."
+        quoted = f': "{shorten(mask(said, connection))}"' if said else ""
+        message = f"{message.rstrip('.')} (HTTP {answer.status}){quoted}."
     return kind(message, hint=_HINTS.get(kind, ""), outcome=verdict.outcome, status=status)
 
 
-def mask(text: str, connection: Connection) -> str:
-    """Cut a vendor's sentence short and mask the connection's credentials in it: some vendors quote them."""
-    for secret in connection.credentials.values():
-        if secret:
-            text = text.replace(secret.reveal(), "***")
+def conceal(error: errors.FairleadError, connection: Connection) -> errors.FairleadError:
+    """Mask the connection's credentials in an error that a provider made of an answer; return it."""
+    error.message = mask(error.message, connection)
+    error.args = (error.message,)
+    return error
+
+
+def shorten(text: str) -> str:
+    """Return a vendor's sentence on one line, and cut where it is long."""
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
+
+
+def mask(text: str, connection: Connection) -> str:
+    """Mask the connection's credentials in what a vendor says: some quote them, as they are or as they were sent."""
+    signed = sign(Request.get("/"), connection.provider.auth, connection.credentials)
+    values = {value.rpartition(" ")[2] for _, value in (*signed.query, *signed.headers)}  # without 'Bearer' or 'Basic'
+    values |= {secret.reveal() for secret in connection.credentials.values()}
+    forms = {form for value in values for form in (value, quote(value), quote(value, safe=""), quote_plus(value))}
+    longest_first = sorted(filter(None, forms), key=len, reverse=True)  # one credential may begin like another
+    if not longest_first:
+        return text
+    return re.sub("|".join(map(re.escape, longest_first)), "***", text, flags=re.IGNORECASE)

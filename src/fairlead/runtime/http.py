@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 import msgspec
 
+from fairlead.errors import UnsupportedFeatureError
 from fairlead.model.message import Query, Request, Response, build_request
 from fairlead.model.operation import Operation
 from fairlead.model.outcome import Effect
@@ -41,9 +42,9 @@ class HttpFacade:
         **options: Unpack[CallOptions],
     ) -> Response:
         """Send a request. `path` starts with `/` and is relative to the connection's base URL."""
-        header = self._connection.provider.idempotency_header
-        if idempotency_key and header:
-            headers = {**(headers or {}), header: idempotency_key}
+        if idempotency_key:
+            if not self._connection.provider.idempotency_header:
+                raise UnsupportedFeatureError(f"{self._connection.provider.title} honours no idempotency key.")
             effect = effect or Effect.IDEMPOTENT
         request = build_request(method, path, json=json, body=body, query=query, headers=headers, effect=effect)
         wanted = Wanted(

@@ -18,12 +18,14 @@ from fairlead.auth.sign import sign
 from fairlead.model.attempt import Attempt
 from fairlead.model.call import Call
 from fairlead.model.exchange import Broken
+from fairlead.model.headers import checked_headers
 from fairlead.model.message import Request, Response
 from fairlead.model.operation import Operation
-from fairlead.model.outcome import Effect, Failure, Outcome, Phase
+from fairlead.model.outcome import Failure, Outcome, Phase
 from fairlead.observe.events import AttemptFinished
 from fairlead.runtime.connection import Connection, Lease
-from fairlead.runtime.explain import explain
+from fairlead.runtime.doubt import Doubt
+from fairlead.runtime.explain import conceal, explain
 from fairlead.runtime.ports import Ports
 from fairlead.spec.answer import text_at
 from fairlead.spec.outcomes import Verdict, Wait, classify
@@ -114,11 +116,11 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
 
     `left` counts the connections still to be tried, this one included: each gets its share of the time left.
     """
-    failures = 0
-    has_acted = False
+    failures = restarts = 0
+    doubt = Doubt()
     operation = begun(begin, connection)
     try:
-        request = next(operation)
+        request = first_request(operation, connection, trail)
         while True:
             lease = await take_leave(call, connection, trail, ports, left=left)
             answer, seconds = await exchange(call, connection, lease, request, trail, ports, left=left)
@@ -128,39 +130,36 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
                 connection, outcome=step.verdict.outcome, error=step.error, answer=answer, seconds=seconds
             )
             ports.events.emit(AttemptFinished(call_id=call.id, operation=call.operation, attempt=attempt))
+            doubt.learn(request.effect, step.verdict.outcome, step.error)
             if step.error is None:
-                has_acted = has_acted or request.effect is not Effect.READ
                 if step.next is None:
                     return step.value
-                request, failures = step.next, 0
+                request, failures = step.next, restarts
                 continue
             failures += 1
             step.error.retry_after_s = wait_s
-            may_leave = left > 1 and not has_acted and step.verdict.outcome is Outcome.NOT_DONE
-            may_stay = failures < connection.retry.max_attempts and call.deadline.allows(
-                wait_s or 0.0, ports.clock.monotonic()
-            )
-            if not (may_stay and may_repeat(step, connection, has_acted=has_acted, may_leave=may_leave)):
-                raise final_error(step, has_acted=has_acted)
+            has_time = call.deadline.allows(wait_s or 0.0, ports.clock.monotonic())
+            has_tries = failures < connection.retry.max_attempts
+            may_leave = left > 1 and not doubt.has_any
+            if not (has_time and has_tries and may_repeat(step, connection, doubt, may_leave=may_leave)):
+                raise step.error
             await wait(wait_s or 0.0, trail, ports)
-            if (
-                getgeneratorstate(operation) == GEN_CLOSED
-            ):  # it ended on an answer it could not read: begin again, all were reads
-                operation = begun(begin, connection)
-                request = next(operation)
+            if getgeneratorstate(operation) == GEN_CLOSED:  # by an answer it could not read; nothing was done yet
+                operation, restarts = begun(begin, connection), failures
+                request = first_request(operation, connection, trail)
     except StopIteration as ended:  # an operation that needs no request
         return ended.value
     except errors.FairleadError as error:
-        if isinstance(error, errors.UnsupportedFeatureError):
-            trail.note(connection, error=error)
-        error.locate(
+        final = doubt.final_error(error).locate(
             provider=connection.provider.id,
             connection=connection.name,
             operation=call.operation,
             call_id=call.id,
             attempts=tuple(trail.attempts),
         )
-        raise
+        if final is error:
+            raise
+        raise final from error
     finally:
         operation.close()
 
@@ -168,6 +167,15 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
 def begun(begin: Begin, connection: Connection) -> Operation[Any]:
     """Return the operation such that even a refusal to make it comes from its first step."""
     return (yield from begin(connection))
+
+
+def first_request(operation: Operation[Any], connection: Connection, trail: Trail) -> Request:
+    """Return what the operation asks first; that the vendor lacks the feature is written down."""
+    try:
+        return next(operation)
+    except errors.UnsupportedFeatureError as error:
+        trail.note(connection, error=error)
+        raise
 
 
 async def take_leave(call: Call, connection: Connection, trail: Trail, ports: Ports, *, left: int) -> Lease:
@@ -193,7 +201,7 @@ async def exchange(
     started = ports.clock.monotonic()
     timeout_s = min(connection.policy.attempt_s, call.deadline.remaining(started) / left)
     try:
-        signed = sign(request, connection.provider.auth, connection.credentials)
+        signed = sign(keyed(request, connection), connection.provider.auth, connection.credentials)
         answer = await connection.transport.exchange(signed, timeout_s=timeout_s)
     except BaseException:
         connection.release(lease)
@@ -203,6 +211,15 @@ async def exchange(
     seconds = ports.clock.monotonic() - started
     trail.vendor_s += seconds
     return answer, seconds
+
+
+def keyed(request: Request, connection: Connection) -> Request:
+    """Return the request with its idempotency key in the vendor's header: the same in every repeat."""
+    header = connection.provider.idempotency_header
+    if not (request.idempotency_key and header):
+        return request
+    pairs = checked_headers(((header, request.idempotency_key),))
+    return msgspec.structs.replace(request, headers=(*request.headers, *pairs))
 
 
 def judge(connection: Connection, operation: Operation[Any], request: Request, answer: Response | Broken) -> Step:
@@ -222,11 +239,20 @@ def judge(connection: Connection, operation: Operation[Any], request: Request, a
         seen = Failure.MALFORMED if error.is_garbled else Failure.CHANGED
         verdict = classify(seen, phase=Phase.ANSWERED, effect=request.effect)
         error.outcome = verdict.outcome
-        return Step(verdict, error)
-    except errors.ProviderError as error:  # a refusal inside a good answer, found by the provider
-        error.outcome = error.outcome or Outcome.NOT_DONE
+        return Step(verdict, conceal(error, connection))
+    except errors.FairleadError as error:  # the provider found a refusal in a good answer, or cannot go on from here
+        said_no = isinstance(error, errors.ProviderError)
+        error.outcome = error.outcome or (Outcome.NOT_DONE if said_no else verdict.outcome)
         refused = msgspec.structs.replace(verdict, outcome=error.outcome, error=type(error), name="refused in the body")
-        return Step(refused, error)
+        return Step(refused, conceal(error, connection))
+    except Exception as cause:  # noqa: BLE001  # a provider that stumbles over an answer could not read it
+        stumbled = errors.UnexpectedAnswerError(
+            f"The provider stumbled over the answer ({type(cause).__name__}).", hint="This is a fault of the provider."
+        )
+        stumbled.__cause__ = cause
+        verdict = classify(Failure.CHANGED, phase=Phase.ANSWERED, effect=request.effect)
+        stumbled.outcome = verdict.outcome
+        return Step(verdict, stumbled)
 
 
 def learn(
@@ -245,44 +271,24 @@ def learn(
     return max(asked or 0.0, paused_s, connection.retry.backoff_s(failures, ports.random))
 
 
-def may_repeat(step: Step, connection: Connection, *, has_acted: bool, may_leave: bool) -> bool:
+def may_repeat(step: Step, connection: Connection, doubt: Doubt, *, may_leave: bool) -> bool:
     """Whether the same request should go to the same connection again.
 
     Not where another can serve at once, and this one asked to be left alone, has no turn free under its rate limit,
     or has just let the time run out.
     """
-    if not step.verdict.may_repeat or (has_acted and isinstance(step.error, errors.UnexpectedAnswerError)):
+    if not step.verdict.may_repeat or (doubt.has_acted and isinstance(step.error, errors.UnexpectedAnswerError)):
         return False
     is_busy = connection.busy_s() > 0
     return not (may_leave and (is_busy or isinstance(step.error, errors.AttemptTimeoutError)))
 
 
-def final_error(step: Step, *, has_acted: bool) -> errors.FairleadError:
-    """Return the error with which a connection is left."""
-    assert step.error is not None  # noqa: S101  # only failed steps come here
-    if step.verdict.outcome is Outcome.UNKNOWN:
-        unknown = errors.OutcomeUnknownError(
-            f"Whether it was done is not known: {step.error.message}",
-            hint="Do not repeat it; ask the vendor what happened.",
-            outcome=Outcome.UNKNOWN,
-        )
-        unknown.__cause__ = step.error
-        return unknown
-    if has_acted:
-        partly = errors.OutcomeUnknownError(
-            f"A part of it was done, and then: {step.error.message}",
-            hint="Do not repeat it from the start.",
-            outcome=Outcome.UNKNOWN,
-        )
-        partly.__cause__ = step.error
-        return partly
-    return step.error
-
-
 def too_late(call: Call, failed: list[errors.FairleadError], trail: Trail) -> errors.FairleadError:
     """Return the error of a call whose time is over, with what it had met until then."""
     last = f" Before that, {failed[-1].connection}: {failed[-1].message}" if failed else ""
-    error = errors.DeadlineExceededError(f"The deadline passed.{last}", hint="Give the call more time: deadline_s.")
+    error = errors.DeadlineExceededError(
+        f"The deadline passed.{last}", hint="Give the call more time: deadline_s.", outcome=Outcome.NOT_DONE
+    )
     error.__cause__ = failed[-1] if failed else None
     return error.locate(operation=call.operation, call_id=call.id, attempts=tuple(trail.attempts))
 
@@ -293,7 +299,7 @@ def summarise(failed: list[errors.FairleadError]) -> errors.FairleadError:
     if len(by_connection) == 1:
         return failed[-1]
     reasons = "; ".join(f"{name}: {error.message}" for name, error in by_connection.items())
-    waits = [error.retry_after_s for error in failed if error.retry_after_s is not None]
+    waits = [error.retry_after_s for error in by_connection.values() if error.retry_after_s is not None]
     summary = errors.UnavailableError(
         f"No connection could serve this. {reasons}",
         hint="`fairlead check` tries each of them.",

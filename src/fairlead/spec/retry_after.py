@@ -5,6 +5,9 @@ from email.utils import parsedate_to_datetime
 
 from fairlead.model.headers import Headers
 
+# More seconds than this has digits for would be decades: a mistake.
+_MOST_DIGITS = 9
+
 
 def parse_retry_after(headers: Headers, *, now: float) -> float | None:
     """Return the seconds to wait, or None where the header is missing or means nothing.
@@ -16,7 +19,7 @@ def parse_retry_after(headers: Headers, *, now: float) -> float | None:
     if not text:
         return None
     if text.isascii() and text.isdigit():
-        return float(text)
+        return float(text) if len(text) <= _MOST_DIGITS else None
     until = _instant(text)
     if until is None:
         return None

@@ -106,7 +106,7 @@ def test_what_is_expected_is_said(text: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('conections.one.provider = "{}"', "my.toml: conections is not a setting. Did you mean 'connections'?"),
+        ('connection.one.provider = "{}"', "my.toml: connection is not a setting. Did you mean 'connections'?"),
         ('connections.one.providr = "{}"',
          "my.toml: connections.one.providr is not a setting. Did you mean 'provider'?"),
         ('connections.one.retry.attempts = "{}"',

@@ -15,7 +15,9 @@ from fairlead.model.outcome import Effect
 CANARY = "sk_live_8731"
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/things", "/v1/a%2Fb", "/v1/a:b@c", "/v1//things", "/é", "/a;b=c,d"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v1/things", "/v1/a%2Fb", "/v1/a:b@c", "/v1//things", "/%C3%A9", "/v1/..things", "/a;b=c,d"]
+)
 def test_a_path_stays_as_it_is(path: str) -> None:
     assert build_request("GET", path).path == path
 
@@ -23,6 +25,7 @@ def test_a_path_stays_as_it_is(path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     ["", "v1", "//evil.example/", "///", "http://evil.example/", "https:/evil", "/a b", "/a\r\nHost: evil", "/a\0",
+     "/..", "/a/../b", "/a/./b", "/a/%2E%2e/b", "/é",
      "/a?b=c", "/a#b", "\\\\evil", "/\\evil.example", "/a\x7f", "/a\t"],
 )  # fmt: skip
 def test_a_path_cannot_lead_elsewhere(path: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fairlead.errors import NotFoundError
 from fairlead.resilience.coalesce import Coalescing
 
 
@@ -119,10 +120,10 @@ async def test_an_error_is_shared_and_not_kept() -> None:
     flights, vendor = Coalescing(), Vendor()
     tasks = callers(flights, vendor.ask, 2)
     await turns()
-    vendor.answer.set_exception(ValueError("no"))
+    vendor.answer.set_exception(NotFoundError("no"))
     one, other = await asyncio.gather(*tasks, return_exceptions=True)
-    assert isinstance(one, ValueError)
-    assert isinstance(other, ValueError)
+    assert isinstance(one, NotFoundError)
+    assert isinstance(other, NotFoundError)
     assert one is not other  # each has a traceback of its own
     assert (other.args, other.__cause__) == (one.args, one)
     vendor.answer = asyncio.get_running_loop().create_future()
@@ -148,7 +149,7 @@ async def test_an_error_that_nobody_waits_for_is_no_noise() -> None:
     flights, vendor = Coalescing(), Vendor()
     (task,) = callers(flights, vendor.ask, 1)
     await turns()
-    vendor.answer.set_exception(ValueError("no"))
+    vendor.answer.set_exception(NotFoundError("no"))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await turns()

@@ -8,7 +8,22 @@ from fairlead import errors
 from fairlead.model.exchange import Broken
 from fairlead.model.outcome import Failure, Outcome, Phase
 from fairlead.observe.events import CallFinished, ConnectionPaused
-from scripted import HTML, REFUSED, RESET, SOUP, TIMEOUT, Slow, answer, build_world, plain, recipes, route
+from scripted import (
+    HTML,
+    REFUSED,
+    RESET,
+    SOUP,
+    TIMEOUT,
+    Line,
+    Slow,
+    World,
+    answer,
+    build_world,
+    plain,
+    recipes,
+    report,
+    route,
+)
 
 RETRY = "retry = { max_attempts = 4, base_s = 0.5, cap_s = 1.5 }"
 TOO_LARGE = Broken(Failure.TOO_LARGE, Phase.RECEIVING)
@@ -21,8 +36,8 @@ async def test_a_read_is_repeated_when_the_failure_may_pass(passing):
     world = build_world(plain(settings=RETRY), {"shop": [passing, passing, answer(content={"n": 1})]})
     response = await world.fl.http("shop").get("/things")
     assert response.json() == {"n": 1}
-    assert [each.outcome for each in response.call.attempts] == [Outcome.NOT_DONE, Outcome.NOT_DONE, Outcome.DONE]
-    assert response.call.exchanges == 3
+    assert [each.outcome for each in report(response).attempts] == [Outcome.NOT_DONE, Outcome.NOT_DONE, Outcome.DONE]
+    assert report(response).exchanges == 3
     world.assert_at_rest()
 
 
@@ -93,7 +108,7 @@ async def test_retry_after_as_a_date_is_measured_from_our_clock_where_the_answer
     assert second - first == pytest.approx(11)
 
 
-@pytest.mark.parametrize("nonsense", ["soon", "-5", "", "1e3", "３"])
+@pytest.mark.parametrize("nonsense", ["soon", "-5", "", "1e3", "\uff13"])
 async def test_a_retry_after_that_means_nothing_is_left_to_the_backoff(nonsense):
     world = build_world(plain(), {"shop": [answer(503, retry_after=nonsense), answer()]})
     await world.fl.http("shop").get("/things")
@@ -160,14 +175,14 @@ async def test_a_connection_that_fails_quickly_is_retried_before_it_is_left():
     world = build_world(recipes("one") + recipes("two") + route("one", "two"), {"one": answer(500), "two": SOUP})
     page = await world.fl.recipes.search("soup")
     assert page.served_by == "two"
-    assert [each.connection for each in page.call.attempts] == ["one", "one", "one", "two"]
+    assert [each.connection for each in report(page).attempts] == ["one", "one", "one", "two"]
 
 
 async def test_a_body_that_is_no_json_is_asked_for_again():
     world = build_world(recipes("one"), {"one": [HTML, answer(content=b'{"results": [{"id'), SOUP]})
     page = await world.fl.recipes.search("soup")
     assert [each.title for each in page] == ["Soup"]
-    assert [each.error for each in page.call.attempts] == ["unexpected_answer", "unexpected_answer", None]
+    assert [each.error for each in report(page).attempts] == ["unexpected_answer", "unexpected_answer", None]
     world.assert_at_rest()
 
 
@@ -192,19 +207,16 @@ async def test_a_body_of_another_shape_is_fetched_elsewhere():
     assert not world.clock.slept
 
 
-@pytest.mark.parametrize("deadline_s", [0, -1, -1e9])
-async def test_without_time_nothing_is_sent(deadline_s):
+@pytest.mark.parametrize("deadline_s", [0, -1, -1e9, float("nan")])
+async def test_a_deadline_that_is_no_time_is_refused(deadline_s):
     world = build_world(plain() + recipes("one"), {"shop": [], "one": []})
-    for call in (
-        world.fl.http("shop").get("/x", deadline_s=deadline_s),
-        world.fl.recipes.search("soup", deadline_s=deadline_s),
-    ):
-        with pytest.raises(errors.DeadlineExceededError) as caught:
-            await call
-        assert str(caught.value).endswith("The deadline passed. Give the call more time: deadline_s.")
-        assert caught.value.operation in {"http.get", "recipes.search"}
-        assert caught.value.call_id
-        assert caught.value.outcome is Outcome.NOT_DONE
+    calls = (
+        lambda: world.fl.http("shop").get("/x", deadline_s=deadline_s),
+        lambda: world.fl.recipes.search("soup", deadline_s=deadline_s),
+    )
+    for call in calls:
+        with pytest.raises(errors.InvalidArgumentError, match="deadline_s"):
+            await call()
     world.assert_at_rest()
 
 
@@ -224,12 +236,11 @@ async def test_the_deadlines_error_tells_what_was_met_before():
     )
     with pytest.raises(errors.DeadlineExceededError) as caught:
         await world.fl.recipes.search("soup", deadline_s=10)
-    assert "The deadline passed. Before that, one: The vendor has no answer" not in str(caught.value)
     assert "Before that, one: The vendor was too slow: timeout after sending" in str(caught.value)
     assert [each.connection for each in caught.value.attempts] == ["one"]
     assert isinstance(caught.value.__cause__, errors.AttemptTimeoutError)
 
 
-def late(world):
+def late(world: World) -> Line:
     world.clock.advance(10.5)
     return TIMEOUT

@@ -1,0 +1,93 @@
+"""The public API as type checkers see it. Never run: `mypy` reads it."""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+from fairlead import Effect, Fairlead, FairleadError, Money, Outcome, Ref, Secret
+from fairlead.capabilities.recipes import Ingredient, Nutrient, Nutrition, Recipe
+from fairlead.config.read import parse_settings, read_settings
+from fairlead.config.settings import Settings
+from fairlead.model.attempt import Attempt
+from fairlead.model.call import CallReport
+from fairlead.model.message import Response
+from fairlead.model.page import Page
+from fairlead.observe.events import Event, EventStream
+from fairlead.runtime.ports import Ports
+from fairlead.testing.fakes.spoonacular import SpoonacularFake
+from fairlead.testing.faults import Faults
+
+
+def sink(event: Event) -> None:
+    assert_type(event, Event)
+
+
+async def construct() -> None:
+    assert_type(parse_settings(""), Settings)
+    assert_type(read_settings("fairlead.toml"), Settings)
+    assert_type(Fairlead.from_config(), Fairlead)
+    assert_type(Fairlead.from_config("a.toml", environment={"KEY": "value"}), Fairlead)
+    async with Fairlead(Settings(), ports=Ports(events=EventStream((sink,)))) as fl:
+        assert_type(fl, Fairlead)
+
+
+async def recipes(fl: Fairlead) -> None:
+    page = await fl.recipes.search("pasta", diets=["vegan"], max_total_time_s=1800, deadline_s=2.0, tenant="acme")
+    assert_type(page, Page[Recipe])
+    assert_type(page.items, tuple[Recipe, ...])
+    assert_type(page.total, int | None)
+    assert_type(page.served_by, str | None)
+    assert_type(page.is_stale, bool)
+    assert_type(page.call, CallReport | None)
+    if page.call:
+        assert_type(page.call.attempts, tuple[Attempt, ...])
+        assert_type(page.call.attempts[0].outcome, Outcome)
+    if page.next:
+        assert_type(page.next, Ref)
+        assert_type(await fl.recipes.next_page(page.next), Page[Recipe])
+    async for each in fl.recipes.iter_pages("pasta"):
+        assert_type(each, Page[Recipe])
+    for recipe in page:
+        assert_type(recipe, Recipe)
+        assert_type(recipe.ref, Ref)
+        assert_type(recipe.ingredients, tuple[Ingredient, ...])
+        assert_type(await fl.recipes.fetch(recipe.ref), Recipe)
+    nutrition = await fl.recipes.nutrition("spoonacular:716429", correlation_id="order-1")
+    assert_type(nutrition, Nutrition)
+    assert_type(nutrition.nutrients, tuple[Nutrient, ...])
+    assert_type(nutrition.amount("energy"), float | None)
+    await fl.recipes.search("pasta", deadline="soon")  # type: ignore[call-arg]
+    await fl.recipes.search(7)  # type: ignore[arg-type]
+
+
+async def plain(fl: Fairlead) -> None:
+    response = await fl.http("acme").get("/things", query={"page": 2, "all": True}, headers={"x-a": "b"})
+    assert_type(response, Response)
+    assert_type(response.status, int)
+    assert_type(response.body, bytes)
+    assert_type(response.text, str)
+    assert_type(response.headers["x-a"], str)
+    assert_type(await fl.http("acme").post("/things", json={"a": 1}, idempotency_key="k"), Response)
+    assert_type(await fl.http("acme").request("DELETE", "/things/1", effect=Effect.IDEMPOTENT), Response)
+
+
+def errors(error: FairleadError) -> None:
+    assert_type(error.code, str)
+    assert_type(error.hint, str)
+    assert_type(error.outcome, Outcome | None)
+    assert_type(error.retry_after_s, float | None)
+    assert_type(error.attempts, tuple[Attempt, ...])
+
+
+def values() -> None:
+    assert_type(Money.of("10.50", "EUR"), Money)
+    assert_type(Money(1050, "EUR") + Money(1, "EUR"), Money)
+    assert_type(Ref.parse("spoonacular:7"), Ref)
+    assert_type(Secret("x").reveal(), str)
+
+
+async def fakes() -> None:
+    async with SpoonacularFake(faults=Faults(error_share=0.5)) as fake:
+        assert_type(fake, SpoonacularFake)
+        assert_type(fake.url, str)
+        assert_type(fake.books.requests, int)
