@@ -2,12 +2,18 @@
 
 import asyncio
 import inspect
+import signal
 
 import pytest
 from hypothesis import settings
 
 settings.register_profile("house", max_examples=100, deadline=None, derandomize=True, database=None)
 settings.load_profile("house")
+
+
+def pytest_configure() -> None:
+    """Let programs that tests start be interrupted: who runs us in the background may have us ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -43,6 +43,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     #: Capability and operation, as `recipes.search`.
     operation: str
     deadline: Deadline
+    #: The caller gave it less time than the route would: what it cuts short says nothing about the vendor.
+    is_hurried: bool = False
     tenant: str | None = None
     idempotency_key: str | None = None
 

@@ -14,7 +14,8 @@ from fairlead.model.headers import Headers, Pairs, checked_headers
 from fairlead.model.outcome import Effect
 
 QueryValue = str | int | float | bool | None
-Query = Mapping[str, QueryValue | Iterable[QueryValue]] | Iterable[tuple[str, QueryValue]]
+#: A mapping of names to values or lists of values, or pairs. (A mapping is invariant in its values: hence Any.)
+Query = Mapping[str, Any] | Iterable[tuple[str, QueryValue]]
 
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
@@ -23,7 +24,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One HTTP exchange that an operation wants.
 
     `path` is relative to the connection's base URL and starts with `/`. `cost` is what the request takes
-    from the vendor's quota, in the vendor's own points.
+    from the vendor's quota, in the vendor's own points. `shown_path` is the path before a credential became
+    part of it; it alone may be shown.
     """
 
     method: str
@@ -34,9 +36,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     idempotency_key: str | None = None
     cost: float = 1.0
+    shown_path: str | None = None
 
-    def __repr__(self) -> str:
-        return f"Request({self.method} {self.path}, {self.effect})"  # query and headers may hold a credential
+    def __repr__(self) -> str:  # query, headers and path may hold a credential
+        return f"Request({self.method} {self.shown_path or self.path}, {self.effect})"
 
     @classmethod
     def get(
@@ -143,6 +146,10 @@ def _pairs(query: Query | None) -> Pairs:
     for name, value in items:
         values = value if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
         pairs.extend((name, _text(each)) for each in values if each is not None)
+    try:
+        "".join(text for pair in pairs for text in pair).encode()
+    except UnicodeEncodeError:
+        raise InvalidArgumentError("The query has characters that are no text.", hint="Decode it as UTF-8.") from None
     return tuple(pairs)
 
 

@@ -68,6 +68,7 @@ class Calls:
             correlation_id=options.get("correlation_id") or call_id,
             operation=wanted.operation,
             deadline=Deadline.after(deadline_s, now=started),
+            is_hurried=deadline_s < wanted.deadline_s,
             tenant=options.get("tenant"),
         )
         trail = Trail()

@@ -105,7 +105,10 @@ async def perform(
                 return value, connection
         waits = [error.retry_after_s for error in refused.values() if error.retry_after_s is not None]
         pause_s = min(waits, default=0.0) + ports.random() * candidates[-1].retry.base_s
-        if not (may_wait and waits and call.deadline.allows(pause_s, ports.clock.monotonic())):
+        now = ports.clock.monotonic()
+        if call.deadline.is_past(now):
+            raise too_late(call, failed, trail)
+        if not (may_wait and waits and call.deadline.allows(pause_s, now)):
             raise summarise(failed)
         await wait(pause_s, trail, ports)
         waiting = hopeful
@@ -122,10 +125,12 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
     try:
         request = first_request(operation, connection, trail)
         while True:
-            lease = await take_leave(call, connection, trail, ports, left=left)
-            answer, seconds = await exchange(call, connection, lease, request, trail, ports, left=left)
+            share = 1 if doubt.has_any else left  # no other may be asked any more
+            lease = await take_leave(call, connection, trail, ports, left=share)
+            answer, seconds = await exchange(call, connection, lease, request, trail, ports, left=share)
             step = judge(connection, operation, request, answer)
-            wait_s = learn(connection, lease, step, answer, failures + 1, ports)
+            cut_short = call.is_hurried and was_cut_short(answer, seconds, connection)
+            wait_s = learn(connection, lease, step, answer, failures + 1, ports, was_cut_short=cut_short)
             attempt = trail.note(
                 connection, outcome=step.verdict.outcome, error=step.error, answer=answer, seconds=seconds
             )
@@ -255,14 +260,30 @@ def judge(connection: Connection, operation: Operation[Any], request: Request, a
         return Step(verdict, stumbled)
 
 
+def was_cut_short(answer: Response | Broken, seconds: float, connection: Connection) -> bool:
+    """Whether an attempt ran into the call's deadline before the connection's own limit."""
+    is_timeout = isinstance(answer, Broken) and answer.failure is Failure.TIMEOUT
+    return is_timeout and seconds < connection.policy.attempt_s
+
+
 def learn(
-    connection: Connection, lease: Lease, step: Step, answer: Response | Broken, failures: int, ports: Ports
+    connection: Connection,
+    lease: Lease,
+    step: Step,
+    answer: Response | Broken,
+    failures: int,
+    ports: Ports,
+    *,
+    was_cut_short: bool,
 ) -> float | None:
     """Tell the connection how the attempt ended; return the seconds after which a repeat makes sense."""
     asked = None
     if step.verdict.wait is Wait.RETRY_AFTER and isinstance(answer, Response):
         asked = parse_retry_after(answer.headers, now=ports.clock.wall())
-    connection.settle(lease, step.verdict, retry_after_s=asked)
+    if was_cut_short:
+        connection.release(lease)
+    else:
+        connection.settle(lease, step.verdict, retry_after_s=asked)
     if step.verdict.wait is Wait.QUOTA_RESET:
         return connection.quota_wait_s()
     if step.verdict.wait is Wait.NOTHING:
@@ -298,10 +319,10 @@ def summarise(failed: list[errors.FairleadError]) -> errors.FairleadError:
     by_connection = {error.connection: error for error in failed}
     if len(by_connection) == 1:
         return failed[-1]
-    reasons = "; ".join(f"{name}: {error.message}" for name, error in by_connection.items())
+    reasons = "; ".join(f"{name}: {error.message.rstrip('.')}" for name, error in by_connection.items())
     waits = [error.retry_after_s for error in by_connection.values() if error.retry_after_s is not None]
     summary = errors.UnavailableError(
-        f"No connection could serve this. {reasons}",
+        f"No connection could serve this. {reasons}.",
         hint="`fairlead check` tries each of them.",
         outcome=Outcome.NOT_DONE,
         retry_after_s=min(waits, default=None),

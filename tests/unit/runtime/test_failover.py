@@ -82,7 +82,7 @@ async def test_a_feature_that_nobody_has():
         raise errors.UnsupportedFeatureError("This provider cannot fly.")
 
     world = build_world(plain("one") + plain("two"), {"one": [], "two": []})
-    with pytest.raises(errors.FairleadError, match=r"one: This provider cannot fly\.; two: This provider cannot fly\."):
+    with pytest.raises(errors.FairleadError, match=r"one: This provider cannot fly; two: This provider cannot fly\."):
         await world.drive(begin)
     with pytest.raises(errors.UnsupportedFeatureError):
         await world.drive(begin, "one")
@@ -94,9 +94,9 @@ async def test_when_all_fail_each_is_named_with_its_reason():
         await world.fl.recipes.search("soup")
     error = caught.value
     for part in (
-        "one: The vendor does not accept the credentials (HTTP 401).",
-        "two: The connection broke before the answer was complete: reset after sending, https://shop.test.",
-        "three: The vendor cannot serve now (HTTP 500).",
+        "one: The vendor does not accept the credentials (HTTP 401);",
+        "two: The connection broke before the answer was complete: reset after sending, https://shop.test;",
+        "three: The vendor cannot serve now (HTTP 500)",
     ):
         assert part in str(error)
     assert [(each.connection, each.error) for each in error.attempts] == [

@@ -10,7 +10,7 @@ from fairlead.model.outcome import Effect, Outcome
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.pipeline import Begin
 from fairlead.spec.answer import decode
-from scripted import HTML, REFUSED, RESET, TIMEOUT, World, answer, build_world, plain, report
+from scripted import HTML, REFUSED, RESET, TIMEOUT, World, answer, build_world, plain, recipes, report
 
 PATIENT = "breaker = { min_attempts = 20 }"
 BOTH = plain("one", PATIENT) + plain("two", PATIENT)
@@ -243,3 +243,28 @@ async def test_the_operation_is_closed_however_it_ends():
     with pytest.raises(errors.UnavailableError):
         await world.drive(begin)
     assert ended == ["one", "two"]
+
+
+async def test_after_a_step_is_done_the_connection_has_all_the_time_and_patience_there_is():
+    """No other may be asked any more: nothing is saved for it."""
+    paced = "rate = { requests = 1, per_s = 5.0 }\ntimeouts = { attempt_s = 60.0 }"
+    world = build_world(plain("one", paced) + plain("two"), {"one": [answer(), DONE], "two": []})
+    receipt = await world.drive(steps(Effect.ONCE, Effect.READ), deadline_s=20)
+    assert receipt.served_by == "one"
+    first, second = world.transports["one"].sent
+    assert (first.timeout_s, second.timeout_s) == (10, 15)
+    assert second.at_s - first.at_s == pytest.approx(5)
+
+
+async def test_in_doubt_the_connection_has_all_the_time_and_patience_there_is():
+    paced = "rate = { requests = 1, per_s = 5.0 }\ntimeouts = { attempt_s = 60.0 }"
+    world = build_world(plain("one", paced) + plain("two"), {"one": [RESET, answer(), DONE], "two": []})
+    receipt = await world.drive(steps(Effect.IDEMPOTENT, Effect.READ), deadline_s=20)
+    assert receipt.served_by == "one"
+    assert [each.timeout_s for each in world.transports["one"].sent] == pytest.approx([10, 15, 10])
+
+
+async def test_a_keyed_request_is_refused_where_the_vendor_honours_no_key():
+    world = build_world(recipes("one"), {"one": []})
+    with pytest.raises(errors.UnsupportedFeatureError):
+        await world.fl.http("one").post("/x", idempotency_key="order-7")
