@@ -1,0 +1,152 @@
+"""The synchronous face: the same names and answers, without an event loop of the caller's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from fairlead import sync
+from fairlead.config.read import parse_settings
+from fairlead.errors import NotFoundError, UsageError
+from fairlead.observe.events import Event, EventStream
+from fairlead.runtime.fairlead import Fairlead
+from fairlead.runtime.http import HttpFacade
+from fairlead.runtime.ports import Ports
+from fairlead.runtime.recipes import RecipesFacade
+from fairlead.testing.fakes.spoonacular import API_KEY, SpoonacularFake
+
+KEYS = {"KEY": API_KEY}
+MIRRORED = [(sync.Fairlead, Fairlead), (sync.RecipesFacade, RecipesFacade), (sync.HttpFacade, HttpFacade)]
+
+
+def config(url: str) -> str:
+    return f"""
+        [connections.spoonacular]
+        provider = "spoonacular"
+        credentials = {{ api_key = "env:KEY" }}
+        base_url = "{url}"
+        allow_private = true
+        rate = {{ requests = 1000 }}
+    """
+
+
+@contextmanager
+def vendor() -> Iterator[SpoonacularFake]:
+    """Run the fake in a loop of its own, as a vendor is somewhere else."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    fake = SpoonacularFake()
+    try:
+        asyncio.run_coroutine_threadsafe(fake.start(), loop).result()
+        yield fake
+    finally:
+        asyncio.run_coroutine_threadsafe(fake.stop(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.mark.parametrize(("mirror", "original"), MIRRORED)
+def test_the_names_and_their_arguments_are_the_same(mirror: type, original: type) -> None:
+    theirs = {name for name in vars(original) if not name.startswith("_")} - {"connection", "route", "routes"}
+    assert theirs <= set(dir(mirror)), f"the synchronous face lacks {theirs - set(dir(mirror))}"
+    for name in theirs:
+        if inspect.isfunction(vars(original)[name]):
+            wanted = inspect.signature(vars(original)[name]).parameters
+            assert list(inspect.signature(vars(mirror)[name]).parameters) == list(wanted)
+
+
+def test_answers_pages_and_errors_are_those_of_the_asynchronous_face() -> None:
+    with vendor() as fake, sync.Fairlead(parse_settings(config(fake.url)), environment=KEYS) as fl:
+        page = fl.recipes.search("pasta")
+        assert (page.served_by, len(page)) == ("spoonacular", 20)
+        pages = fl.recipes.iter_pages("pasta")
+        assert [next(pages).items[0].ref, next(pages).items[0].ref][0] == page.items[0].ref
+        assert fl.recipes.fetch(page.items[0].ref).title == page.items[0].title
+        assert fl.recipes.nutrition(str(page.items[0].ref)).amount("energy")
+        with pytest.raises(NotFoundError):
+            fl.recipes.fetch("spoonacular:1")
+        assert fl.http("spoonacular").get("/recipes/complexSearch", query={"query": "soup"}).status == 200
+
+
+def test_the_context_of_the_caller_is_seen_by_the_call() -> None:
+    tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant")
+    seen: list[str] = []
+
+    def note(_: Event) -> None:
+        seen.append(tenant.get())
+
+    with vendor() as fake:
+        ports = Ports(events=EventStream((note,)))
+        with sync.Fairlead(parse_settings(config(fake.url)), environment=KEYS, ports=ports) as fl:
+            tenant.set("acme")
+            fl.recipes.search("soup")
+    assert set(seen) == {"acme"}
+
+
+async def test_it_does_not_block_a_running_event_loop() -> None:
+    with pytest.raises(UsageError, match="running event loop"):
+        sync.Fairlead(parse_settings(config("http://127.0.0.1:9")), environment=KEYS).recipes.search("soup")
+
+
+def test_ctrl_c_ends_the_call_and_closes_its_socket() -> None:
+    closed = threading.Event()
+
+    async def interrupt(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        os.kill(os.getpid(), signal.SIGINT)
+        if not await reader.read():
+            closed.set()
+        writer.close()
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(interrupt, "127.0.0.1", 0), loop).result()
+    try:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with sync.Fairlead(parse_settings(config(url)), environment=KEYS) as fl:
+            with pytest.raises(KeyboardInterrupt):
+                fl.recipes.search("soup")
+            assert closed.wait(5)
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        asyncio.run_coroutine_threadsafe(server.wait_closed(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+def test_after_a_fork_every_worker_has_a_loop_of_its_own() -> None:
+    with vendor() as fake:
+        script = textwrap.dedent("""
+            import os, sys
+            from fairlead.config.read import parse_settings
+            from fairlead.sync import Fairlead
+
+            def ask():
+                with Fairlead(parse_settings(sys.argv[1]), environment={"KEY": sys.argv[2]}) as fl:
+                    return fl.recipes.search("soup").served_by
+
+            assert ask() == "spoonacular"
+            worker = os.fork()
+            if worker == 0:
+                os._exit(0 if ask() == "spoonacular" else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == 0
+            assert ask() == "spoonacular"
+        """)
+        command = [sys.executable, "-c", script, config(fake.url), API_KEY]
+        subprocess.run(command, check=True, timeout=30)  # noqa: S603  # our own script
