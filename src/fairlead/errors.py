@@ -55,7 +55,7 @@ class FairleadError(Exception):
 
     `message` says what happened, `hint` what to do. The pipeline adds to whom it happened (`provider`,
     `connection`, `operation`, `call_id`), the `attempts` made, the `outcome`, and `retry_after_s`: how many
-    seconds from now a repeat may succeed, where that is known.
+    seconds from now a repeat may make sense, where it may at all.
     """
 
     code: ClassVar[str] = "error"

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -149,7 +149,7 @@ class RecipesFacade:
         diets: Iterable[str] = (),
         max_total_time_s: int | None = None,
         **options: Unpack[CallOptions],
-    ) -> Iterator[Page[Recipe]]:
+    ) -> Generator[Page[Recipe], None, None]:
         """Yield page after page, all from one vendor; each is asked for only when wanted."""
         page = self.search(text, diets=diets, max_total_time_s=max_total_time_s, **options)
         yield page

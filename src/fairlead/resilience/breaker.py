@@ -117,6 +117,11 @@ class Breaker:
         if not is_good and is_enough and self._failures >= self._share * len(self._results):
             self._open(now, cause)
 
+    def note_answer(self, ticket: Ticket, *, now: float) -> None:
+        """Count an answer that is no success and no sign of ill health: it does for a probe, and else not at all."""
+        if self.state is State.HALF_OPEN:
+            self.record(ticket, is_good=True, now=now)
+
     def release(self, ticket: Ticket) -> None:
         """Give back leave that came to nothing."""
         if ticket.generation == self._generation and self.state is State.HALF_OPEN:

@@ -141,6 +141,9 @@ class Connection:
             return
         if _counts_against_health(verdict):
             self.breaker.record(lease.ticket, is_good=False, now=now, cause=code)
+        elif verdict.error.is_request_fault:  # it looked at the request, so it serves
+            self.breaker.note_answer(lease.ticket, now=now)
+            self.pause.end(now)
         else:
             self.breaker.release(lease.ticket)
         seconds = self._pause_for(verdict, retry_after_s)
@@ -163,12 +166,12 @@ class Connection:
         now = self._clock.monotonic()
         return max(self.pause.retry_after_s(now), self.rate.retry_after_s(now) if self.rate else 0.0)
 
-    def quota_wait_s(self) -> float:
-        """Return the seconds until the vendor's quota starts anew."""
+    def quota_wait_s(self) -> float | None:
+        """Return the seconds until the vendor's quota starts anew, where that is known."""
         if self.policy.quota_reset_s is not None:
             return self.policy.quota_reset_s
         if self.provider.quota_reset is None:
-            return _UNSAID_PAUSE_S
+            return None
         return seconds_to_reset(self.provider.quota_reset, now=self._clock.wall())
 
     async def _enter(self, patience_s: float) -> bool:
@@ -200,7 +203,7 @@ class Connection:
 
 def _counts_against_health(verdict: Verdict) -> bool:
     """Whether a failure says that the vendor is unwell, and not that the request, the key or the quota is at fault."""
-    if verdict.error is None or issubclass(verdict.error, errors.ThrottledError | errors.RejectedError):
+    if verdict.error is None or issubclass(verdict.error, errors.AnswerTooLargeError | errors.RejectedError):
         return False
     if issubclass(verdict.error, errors.TransportError | errors.UnavailableError):
         return True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import traceback
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 from fairlead import errors
@@ -14,6 +16,8 @@ from fairlead.spec.answer import text_at
 from fairlead.spec.outcomes import Verdict
 
 _LONGEST_QUOTE = 200
+# What is shorter is a public test key: to mask it would only riddle the text.
+_SHORTEST_SECRET = 4
 
 _HINTS: dict[type[errors.FairleadError], str] = {
     errors.AuthenticationError: "Check the connection's credentials; `fairlead check` tries them.",
@@ -41,6 +45,17 @@ def explain(verdict: Verdict, answer: Response | Broken, connection: Connection)
     return kind(message, hint=_HINTS.get(kind, ""), outcome=verdict.outcome, status=status)
 
 
+def explain_stumble(cause: Exception, verdict: Verdict) -> errors.UnexpectedAnswerError:
+    """Return the error for a provider that broke on an answer: where, and not with what, which may be private."""
+    *_, last = traceback.extract_tb(cause.__traceback__)
+    place = f"{type(cause).__name__} in {Path(last.filename).name}, line {last.lineno}"
+    return errors.UnexpectedAnswerError(
+        f"The provider stumbled over the answer: {place}.",
+        hint="This is a fault of the provider; please report it.",
+        outcome=verdict.outcome,
+    )
+
+
 def conceal(error: errors.FairleadError, connection: Connection) -> errors.FairleadError:
     """Mask the connection's credentials in an error that a provider made of an answer; return it."""
     error.message = mask(error.message, connection)
@@ -60,7 +75,8 @@ def mask(text: str, connection: Connection) -> str:
     values = {value.rpartition(" ")[2] for _, value in (*signed.query, *signed.headers)}  # without 'Bearer' or 'Basic'
     values |= {secret.reveal() for secret in connection.credentials.values()}
     forms = {form for value in values for form in (value, quote(value), quote(value, safe=""), quote_plus(value))}
-    longest_first = sorted(filter(None, forms), key=len, reverse=True)  # one credential may begin like another
+    long_enough = (form for form in forms if len(form) >= _SHORTEST_SECRET)
+    longest_first = sorted(long_enough, key=len, reverse=True)  # one credential may begin like another
     if not longest_first:
         return text
     return re.sub("|".join(map(re.escape, longest_first)), "***", text, flags=re.IGNORECASE)

@@ -7,8 +7,9 @@ line, in backoff and at the socket, all of it bounded by the call's one deadline
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import GEN_CLOSED, getgeneratorstate
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -25,7 +26,7 @@ from fairlead.model.outcome import Failure, Outcome, Phase
 from fairlead.observe.events import AttemptFinished
 from fairlead.runtime.connection import Connection, Lease
 from fairlead.runtime.doubt import Doubt
-from fairlead.runtime.explain import conceal, explain
+from fairlead.runtime.explain import conceal, explain, explain_stumble
 from fairlead.runtime.ports import Ports
 from fairlead.spec.answer import text_at
 from fairlead.spec.outcomes import Verdict, Wait, classify
@@ -85,9 +86,8 @@ async def perform(
     """
     failed: list[errors.FairleadError] = []
     waiting = list(candidates)
-    while True:
-        refused: dict[Connection, errors.FairleadError] = {}
-        hopeful: list[Connection] = []
+    for rounds in count(1):
+        met: dict[Connection, errors.FairleadError] = {}
         for position, connection in enumerate(waiting):
             if call.deadline.is_past(ports.clock.monotonic()):
                 raise too_late(call, failed, trail)
@@ -95,23 +95,34 @@ async def perform(
                 value = await serve(call, connection, begin, trail, ports, left=len(waiting) - position)
             except errors.FairleadError as error:
                 failed.append(error)
+                met[connection] = error
                 if error.is_request_fault:
                     raise
-                if isinstance(error, errors.RejectedError):
-                    refused[connection] = error
-                if error.retry_after_s is not None:
-                    hopeful.append(connection)
             else:
                 return value, connection
-        waits = [error.retry_after_s for error in refused.values() if error.retry_after_s is not None]
-        pause_s = min(waits, default=0.0) + ports.random() * candidates[-1].retry.base_s
-        now = ports.clock.monotonic()
-        if call.deadline.is_past(now):
+        if call.deadline.is_past(ports.clock.monotonic()):
             raise too_late(call, failed, trail)
-        if not (may_wait and waits and call.deadline.allows(pause_s, now)):
+        pause_s = until_next_round(call, met, candidates[-1], rounds, ports) if may_wait else None
+        if pause_s is None:
             raise summarise(failed)
         await wait(pause_s, trail, ports)
-        waiting = hopeful
+        waiting = [connection for connection, error in met.items() if error.retry_after_s is not None]
+    raise AssertionError  # the rounds do not end by themselves
+
+
+def until_next_round(
+    call: Call, met: Mapping[Connection, errors.FairleadError], last: Connection, rounds: int, ports: Ports
+) -> float | None:
+    """Return the seconds until another round makes sense, or None where none does before the deadline.
+
+    A probe that is out may end any moment, so that the wait would be 0: the backoff keeps the waiters from a stampede.
+    """
+    refusals = [error for error in met.values() if isinstance(error, errors.RejectedError)]
+    waits = [error.retry_after_s for error in refusals if error.retry_after_s is not None]
+    if not waits:
+        return None
+    pause_s = min(waits) + last.retry.backoff_s(rounds, ports.random)
+    return pause_s if call.deadline.allows(pause_s, ports.clock.monotonic()) else None
 
 
 async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, ports: Ports, *, left: int) -> Any:
@@ -251,13 +262,8 @@ def judge(connection: Connection, operation: Operation[Any], request: Request, a
         refused = msgspec.structs.replace(verdict, outcome=error.outcome, error=type(error), name="refused in the body")
         return Step(refused, conceal(error, connection))
     except Exception as cause:  # noqa: BLE001  # a provider that stumbles over an answer could not read it
-        stumbled = errors.UnexpectedAnswerError(
-            f"The provider stumbled over the answer ({type(cause).__name__}).", hint="This is a fault of the provider."
-        )
-        stumbled.__cause__ = cause
         verdict = classify(Failure.CHANGED, phase=Phase.ANSWERED, effect=request.effect)
-        stumbled.outcome = verdict.outcome
-        return Step(verdict, stumbled)
+        return Step(verdict, explain_stumble(cause, verdict))
 
 
 def was_cut_short(answer: Response | Broken, seconds: float, connection: Connection) -> bool:
@@ -317,7 +323,7 @@ def too_late(call: Call, failed: list[errors.FairleadError], trail: Trail) -> er
 def summarise(failed: list[errors.FairleadError]) -> errors.FairleadError:
     """Return one error for several connections that failed; a lone failure speaks for itself."""
     by_connection = {error.connection: error for error in failed}
-    if len(by_connection) == 1:
+    if len(by_connection) == 1 or all(isinstance(error, errors.UnsupportedFeatureError) for error in failed):
         return failed[-1]
     reasons = "; ".join(f"{name}: {error.message.rstrip('.')}" for name, error in by_connection.items())
     waits = [error.retry_after_s for error in by_connection.values() if error.retry_after_s is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Unpack
 
 from fairlead.capabilities.recipes import Nutrition, Recipe, RecipeQuery
@@ -42,7 +42,7 @@ class RecipesFacade(Facade):
         diets: Iterable[str] = (),
         max_total_time_s: int | None = None,
         **options: Unpack[CallOptions],
-    ) -> AsyncIterator[Page[Recipe]]:
+    ) -> AsyncGenerator[Page[Recipe], None]:
         """Yield page after page, all from one vendor; each is asked for only when wanted."""
         page = await self.search(text, diets=diets, max_total_time_s=max_total_time_s, **options)
         yield page

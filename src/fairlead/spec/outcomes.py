@@ -118,7 +118,7 @@ TABLE: tuple[Row, ...] = (
     Row(name="unauthorised", seen=(401, 401), outcome=NOT_DONE, is_transient=False, error=errors.AuthenticationError,
         reason="Refused before acting. The credentials do not mend by themselves."),
     Row(name="payment required", seen=(402, 402), outcome=NOT_DONE, is_transient=False,
-        error=errors.QuotaExhaustedError,
+        wait=Wait.QUOTA_RESET, error=errors.QuotaExhaustedError,
         reason="Refused until somebody pays or the quota is reset."),
     Row(name="forbidden", seen=(403, 403), outcome=NOT_DONE, is_transient=False, error=errors.ForbiddenError,
         reason="Refused before acting."),

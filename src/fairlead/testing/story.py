@@ -1,7 +1,7 @@
 """Play an outage: what an application saw of it, beside what its vendors did.
 
-An application asks, a few calls at a time. For each of its calls, every vendor is asked the same thing directly, once, by
-a client that waits as long and does nothing else: that is what the application would have seen without Fairlead.
+An application asks, a few calls at a time. For each of its calls, every vendor is asked the same thing directly, once,
+by a client that waits as long and does nothing else: what the application would have seen without Fairlead.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from fairlead.config.sources import Sources
 from fairlead.errors import InvalidSettingError, UnresolvedReferenceError
 from fairlead.model.secret import Secret
@@ -15,7 +17,9 @@ def resolve(reference: str, sources: Sources, *, where: str, is_secret: bool = T
     """
     scheme, colon, name = reference.partition(":")
     if colon and scheme == "env":
-        return _found(sources.environment(name), where, f"the environment has no {name}", f"Set it: export {name}=...")
+        # What is no usual name may be the secret itself, pasted here by mistake: it is not shown.
+        shown = name if re.fullmatch("[A-Z_][A-Z0-9_]*", name) else "variable of the name after env:"
+        return _found(sources.environment(name), where, f"the environment has no {shown}", "Set and export it.")
     if colon and scheme == "file":
         text = sources.file(name)
         return _found(

@@ -82,8 +82,9 @@ async def test_a_feature_that_nobody_has():
         raise errors.UnsupportedFeatureError("This provider cannot fly.")
 
     world = build_world(plain("one") + plain("two"), {"one": [], "two": []})
-    with pytest.raises(errors.FairleadError, match=r"one: This provider cannot fly; two: This provider cannot fly\."):
+    with pytest.raises(errors.UnsupportedFeatureError, match="This provider cannot fly") as caught:
         await world.drive(begin)
+    assert [each.connection for each in caught.value.attempts] == ["one", "two"]
     with pytest.raises(errors.UnsupportedFeatureError):
         await world.drive(begin, "one")
 

@@ -343,3 +343,49 @@ async def test_a_connection_with_no_turn_free_is_not_waited_for_to_repeat():
     )
     assert (await world.fl.recipes.search("soup")).served_by == "two"
     assert not world.clock.slept
+
+
+async def test_a_probe_that_is_answered_by_no_such_thing_closes_the_circuit():
+    world = build_world(plain(), {"shop": answer(500)})
+    for _ in range(2):
+        with pytest.raises(errors.FairleadError):
+            await world.fl.http("shop").get("/")
+    assert world.connection("shop").breaker.state is State.OPEN
+    world.clock.advance(100)
+    world.transports["shop"].otherwise = answer(404)
+    with pytest.raises(errors.NotFoundError):
+        await world.fl.http("shop").get("/")
+    assert world.connection("shop").breaker.state is State.CLOSED
+    world.assert_at_rest()
+
+
+async def test_large_answers_open_no_circuit():
+    world = build_world(plain(), {"shop": Broken(Failure.TOO_LARGE, Phase.RECEIVING)})
+    for _ in range(10):
+        with pytest.raises(errors.AnswerTooLargeError):
+            await world.fl.http("shop").get("/")
+    assert world.connection("shop").breaker.state is State.CLOSED
+
+
+async def test_a_plain_connection_keeps_to_its_own_quota_reset():
+    world = build_world(plain("shop", "quota_reset_s = 60.0"), {"shop": [answer(402), answer()]})
+    with pytest.raises(errors.QuotaExhaustedError) as caught:
+        await world.fl.http("shop").get("/")
+    assert caught.value.retry_after_s == 60
+    with pytest.raises(errors.PausedError):
+        await world.fl.http("shop").get("/", deadline_s=1)
+    world.clock.advance(60)
+    assert (await world.fl.http("shop").get("/")).status == 200
+
+
+async def test_those_who_wait_for_the_probe_of_another_do_not_spin():
+    world = build_world(plain(), {"shop": answer(500)})
+    for _ in range(2):
+        with pytest.raises(errors.FairleadError):
+            await world.fl.http("shop").get("/")
+    connection = world.connection("shop")
+    world.clock.advance(connection.breaker.retry_after_s(world.clock.monotonic()))
+    assert connection.breaker.admit(world.clock.monotonic())  # somebody's probe is out, and stays out
+    with pytest.raises(errors.FairleadError) as caught:
+        await world.fl.http("shop").get("/", deadline_s=30)
+    assert len(caught.value.attempts) < 40

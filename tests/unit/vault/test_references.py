@@ -40,12 +40,19 @@ def test_a_file_without_its_end_of_line(end: str) -> None:
     assert resolve("file:/run/key", sources, where=WHERE).reveal() == f" {CANARY}"
 
 
-@pytest.mark.parametrize("reference", ["env:", "env:OTHER", "env:EMPTY"])
+@pytest.mark.parametrize("reference", ["env:OTHER", "env:EMPTY"])
 def test_a_variable_that_is_not_there(reference: str) -> None:
     with pytest.raises(UnresolvedReferenceError) as caught:
         resolve(reference, Sources({"EMPTY": "", "KEY": CANARY}), where=WHERE)
     name = reference.partition(":")[2]
-    assert str(caught.value) == f"{WHERE}: the environment has no {name}. Set it: export {name}=..."
+    assert str(caught.value) == f"{WHERE}: the environment has no {name}. Set and export it."
+
+
+@pytest.mark.parametrize("pasted", ["", CANARY, f"sk_live_{CANARY}"])
+def test_a_secret_pasted_after_env_is_not_shown(pasted: str) -> None:
+    with pytest.raises(UnresolvedReferenceError, match="no variable of the name after env:") as caught:
+        resolve(f"env:{pasted}", Sources(), where=WHERE)
+    assert CANARY not in str(caught.value)
 
 
 @pytest.mark.parametrize("reference", ["file:/other", "file:/empty", "file:"])
