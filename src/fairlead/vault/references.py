@@ -18,8 +18,9 @@ def resolve(reference: str, sources: Sources, *, where: str, is_secret: bool = T
     scheme, colon, name = reference.partition(":")
     if colon and scheme == "env":
         # What is no usual name may be the secret itself, pasted here by mistake: it is not shown.
-        shown = name if re.fullmatch("[A-Z_][A-Z0-9_]*", name) else "variable of the name after env:"
-        return _found(sources.environment(name), where, f"the environment has no {shown}", "Set and export it.")
+        is_usual = re.fullmatch("[A-Z_][A-Z0-9_]*", name)
+        problem = f"the environment has no {name if is_usual else 'variable of the name after env:'}"
+        return _found(sources.environment(name), where, problem, f"Set it: export {name if is_usual else '...'}=...")
     if colon and scheme == "file":
         text = sources.file(name)
         return _found(

@@ -45,7 +45,7 @@ def test_a_variable_that_is_not_there(reference: str) -> None:
     with pytest.raises(UnresolvedReferenceError) as caught:
         resolve(reference, Sources({"EMPTY": "", "KEY": CANARY}), where=WHERE)
     name = reference.partition(":")[2]
-    assert str(caught.value) == f"{WHERE}: the environment has no {name}. Set and export it."
+    assert str(caught.value) == f"{WHERE}: the environment has no {name}. Set it: export {name}=..."
 
 
 @pytest.mark.parametrize("pasted", ["", CANARY, f"sk_live_{CANARY}"])
