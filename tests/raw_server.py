@@ -33,12 +33,24 @@ class Peer:
         head = await self._reader.readuntil(b"\r\n\r\n")
         fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if line)
         request = head + await self._reader.readexactly(int(fields.get(b"content-length", b"0")))
-        self._server.requests.append(request)
+        self.count(request)
         return request
+
+    def count(self, request: bytes) -> None:
+        """Note that a request has come."""
+        self._server.requests.append(request)
 
     async def send(self, data: bytes) -> None:
         self._writer.write(data)
         await self._writer.drain()
+
+    async def stay_deaf(self) -> None:
+        """Read nothing any more, so that the client's bytes pile up; ends with the server."""
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport that reads
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self._writer.transport.abort()
 
     async def wait_for_end(self) -> None:
         """Wait until the client closes."""

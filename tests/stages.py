@@ -1,23 +1,31 @@
-"""Stages for exchanges: a raw server with a script (or no server at all), and what the transport is told of it."""
+"""Stages for exchanges: a client, a server that says its lines (or no server), and what the client is told of it."""
 
 from __future__ import annotations
 
-import gzip
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import trustme
 
-from fairlead.model.exchange import Broken
+import talks
+from fairlead.model.exchange import Broken, Transport
 from fairlead.model.message import Request, Response
 from fairlead.model.outcome import Effect
+from fairlead.transport.guard import SYSTEM, Network
 from fairlead.transport.http import HttpOptions, HttpTransport
-from raw_server import EMPTY, Peer, Script, let_the_client_read, reply, reply_once, serve
+from fairlead.transport.http2 import Http2Transport
+from fairlead.transport.tls import TlsOptions
+from h2_server import speak, with_h2
+from raw_server import RawServer, Script, serve
+from talks import FINE, Talk
+
+# What other suites know by these names.
+http = talks.http
+claim_two_gigabytes = talks.claim_two_gigabytes
 
 #: Stands wherever a credential may, and must not be seen.
 CANARY = "canary-8731"
@@ -41,136 +49,146 @@ class Authority(NamedTuple):
         return context
 
 
-# --- Stages: a server (or none), and what the transport is told of it ---------------------------------------------
-
-Stage = Callable[[Authority], AbstractAsyncContextManager[HttpOptions]]
+# --- Clients ------------------------------------------------------------------------------------------------------
 
 
-def options(base_url: str, **changes: object) -> HttpOptions:
+class Make(Protocol):
+    """Makes a transport."""
+
+    def __call__(self, options: HttpOptions, *, network: Network = SYSTEM) -> Transport: ...
+
+
+class Client(NamedTuple):
+    """A transport, and the protocol in which it is spoken to."""
+
+    name: str
+    make: Make
+    is_h2: bool
+
+    def knows(self, talk: Talk) -> bool:
+        return (talk.http2 if self.is_h2 else talk.http1) is not None
+
+    def script(self, talk: Talk, **settings: int) -> Script:
+        if not self.is_h2:
+            assert talk.http1
+            return talk.http1
+        assert talk.http2
+        return speak(talk.http2, **settings)
+
+    @asynccontextmanager
+    async def serve(
+        self,
+        authority: Authority,
+        talk: Talk,
+        *,
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+        tls_options: TlsOptions | None = None,
+        **changes: Any,
+    ) -> AsyncIterator[tuple[RawServer, HttpOptions]]:
+        """Start a server that talks in this client's protocol, with TLS where that needs it or `tls` is given."""
+        if tls_options:
+            changes["tls"] = tls_options
+        if self.is_h2:
+            tls = with_h2(tls or authority.server(host))
+        async with serve(self.script(talk), tls=tls) as server:
+            usual = options(server.url("https" if tls else "http", host), ca_file=authority.file if tls else None)
+            yield server, msgspec.structs.replace(usual, **changes)
+
+    async def exchange(self, wanted: HttpOptions, request: Request, *, timeout_s: float = PATIENCE_S) -> Ending:
+        """Make one exchange, and close."""
+        transport = self.make(wanted)
+        try:
+            return await transport.exchange(request, timeout_s=timeout_s)
+        finally:
+            await transport.close()
+
+
+Ending = Response | Broken
+HTTP1 = Client("http1", HttpTransport, is_h2=False)
+HTTP2 = Client("http2", Http2Transport, is_h2=True)
+CLIENTS = (HTTP1, HTTP2)
+
+
+def options(base_url: str, **changes: Any) -> HttpOptions:
     usual = HttpOptions(base_url=base_url, allow_private=True, max_answer_bytes=LIMIT)
     return msgspec.structs.replace(usual, **changes)
 
 
-def plain(script: Script, *, scheme: str = "http", host: str = "127.0.0.1", **changes: object) -> Stage:
-    """Set up a server without TLS."""
+# --- Stages -------------------------------------------------------------------------------------------------------
+
+
+class Stage(NamedTuple):
+    """What a client meets. `talk` is None where it does not come to a request."""
+
+    open: Callable[[Authority, Client], AbstractAsyncContextManager[HttpOptions]]
+    talk: Talk | None = None
+
+    def suits(self, client: Client) -> bool:
+        return self.talk is None or client.knows(self.talk)
+
+
+def plain(talk: Talk, *, host: str = "127.0.0.1", **changes: Any) -> Stage:
+    """Set up a server that gets to hear the request."""
 
     @asynccontextmanager
-    async def stage(_: Authority) -> AsyncIterator[HttpOptions]:
-        async with serve(script) as server:
-            yield options(server.url(scheme, host), **changes)
+    async def stage(authority: Authority, client: Client) -> AsyncIterator[HttpOptions]:
+        async with client.serve(authority, talk, host=host, **changes) as (_, wanted):
+            yield wanted
 
-    return stage
+    return Stage(stage, talk)
+
+
+def hello(script: Script, **changes: Any) -> Stage:
+    """Set up a server that should begin with TLS, and does what the script says."""
+
+    @asynccontextmanager
+    async def stage(_: Authority, __: Client) -> AsyncIterator[HttpOptions]:
+        async with serve(script) as server:
+            yield options(server.url("https"), **changes)
+
+    return Stage(stage)
 
 
 def secure(name: str, *, is_trusted: bool) -> Stage:
     """Set up a server with a certificate for `name`."""
 
     @asynccontextmanager
-    async def stage(authority: Authority) -> AsyncIterator[HttpOptions]:
-        async with serve(reply(EMPTY), tls=authority.server(name)) as server:
-            yield options(server.url("https"), ca_file=authority.file if is_trusted else None)
+    async def stage(authority: Authority, client: Client) -> AsyncIterator[HttpOptions]:
+        file = authority.file if is_trusted else None
+        async with client.serve(authority, FINE, tls=authority.server(name), ca_file=file) as (_, wanted):
+            yield wanted
 
-    return stage
+    return Stage(stage)
 
 
 @asynccontextmanager
-async def nobody_listens(_: Authority) -> AsyncIterator[HttpOptions]:
+async def _nobody(_: Authority, client: Client) -> AsyncIterator[HttpOptions]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        yield options(f"http://127.0.0.1:{taken.getsockname()[1]}")
+        yield options(f"{'https' if client.is_h2 else 'http'}://127.0.0.1:{taken.getsockname()[1]}")
+
+
+NOBODY_LISTENS = Stage(_nobody)
 
 
 def unknown(host: str) -> Stage:
     @asynccontextmanager
-    async def stage(_: Authority) -> AsyncIterator[HttpOptions]:
-        yield options(f"http://{host}")
+    async def stage(_: Authority, client: Client) -> AsyncIterator[HttpOptions]:
+        yield options(f"{'https' if client.is_h2 else 'http'}://{host}")
 
-    return stage
-
-
-# --- Scripts ------------------------------------------------------------------------------------------------------
-
-
-def http(status: int, body: bytes = b"{}", *fields: str) -> bytes:
-    head = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}", "Content-Type: application/json", *fields]
-    return "\r\n".join([*head, "", ""]).encode() + body
+    return Stage(stage)
 
 
 def answer(number: int, *fields: str) -> Stage:
-    return plain(reply(http(number, b"" if number in {204, 304} else b"{}", *fields)))
+    return plain(talks.saying(number, b"" if number in {204, 304} else b"{}", *fields))
 
 
 def body(content: bytes) -> Stage:
-    return plain(reply(http(200, content)))
+    return plain(talks.saying(200, content))
 
 
-async def reset_at_hello(peer: Peer) -> None:
-    await peer.read()
-    peer.reset()
-
-
-async def close_at_hello(peer: Peer) -> None:
-    await peer.read()
-    peer.close()
-
-
-async def reset_after_request(peer: Peer) -> None:
-    await peer.read_request()
-    peer.reset()
-
-
-async def close_after_request(peer: Peer) -> None:
-    await peer.read_request()
-
-
-async def reset_in_body(peer: Peer) -> None:
-    await peer.read_request()
-    await peer.send(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"done":')
-    await let_the_client_read()
-    peer.reset()
-
-
-async def stall_in_body(peer: Peer) -> None:
-    await peer.read_request()
-    await peer.send(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"done":')
-    await peer.wait_for_end()
-
-
-async def speak_plainly(peer: Peer) -> None:
-    await peer.read()
-    await peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-
-async def claim_two_gigabytes(peer: Peer) -> None:
-    await peer.read_request()
-    await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2000000000\r\n\r\n")
-    await peer.wait_for_end()
-
-
-async def stream_on_and_on(peer: Peer) -> None:
-    await peer.read_request()
-    await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    for _ in range(10_000):  # ends when the client hangs up
-        await peer.send(b"2000\r\n" + b" " * 0x2000 + b"\r\n")
-
-
-async def drop_a_bomb(peer: Peer) -> None:
-    await reply_once(http(200, bomb(), "Content-Encoding: gzip"))(peer)
-    await peer.wait_for_end()
-
-
-@cache
-def bomb() -> bytes:
-    """Pack 50 MB into 50 kB, well below the limit."""
-    return gzip.compress(bytes(50_000_000))
-
-
-#: The head of an answer whose body comes in chunks.
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-ELSEWHERE = "Location: /elsewhere"
-
-
-# --- Exchanges ----------------------------------------------------------------------------------------------------
+# --- Requests -----------------------------------------------------------------------------------------------------
 
 
 def request_for(effect: Effect) -> Request:
@@ -181,11 +199,3 @@ def request_for(effect: Effect) -> Request:
     key = CANARY if effect is Effect.IDEMPOTENT else None
     card = {"card": CANARY}
     return Request.post("/things", json=card, query=query, headers=headers, effect=effect, idempotency_key=key)
-
-
-async def exchange(wanted: HttpOptions, request: Request, *, timeout_s: float = PATIENCE_S) -> Response | Broken:
-    transport = HttpTransport(wanted)
-    try:
-        return await transport.exchange(request, timeout_s=timeout_s)
-    finally:
-        await transport.close()

@@ -14,19 +14,22 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterable, Mapping
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack, overload
 
 from fairlead.capabilities.recipes import Nutrition, Recipe
 from fairlead.config.read import read_settings
 from fairlead.config.settings import Settings
 from fairlead.errors import UsageError
 from fairlead.model.call import Ref
-from fairlead.model.message import Query, Response
+from fairlead.model.message import Query, Request, Response
 from fairlead.model.outcome import Effect
-from fairlead.model.page import Page
+from fairlead.model.page import ListPage, Page
+from fairlead.runtime.bulk import BulkResult, OnProgress
 from fairlead.runtime.calls import CallOptions
 from fairlead.runtime.fairlead import Fairlead as AsyncFairlead
 from fairlead.runtime.http import HttpFacade as AsyncHttpFacade
@@ -44,17 +47,44 @@ class _Background:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def run(self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine there and wait for it; an interrupt cancels it."""
+        """Run a coroutine there and wait for it; an interrupt cancels it, whenever it comes."""
         if asyncio._get_running_loop() is not None:  # noqa: SLF001  # the public one raises where there is none
             raise UsageError(
                 "The synchronous face would block the running event loop.", hint="Use fairlead.Fairlead with await."
             )
-        future = asyncio.run_coroutine_threadsafe(start(), self._started())
+        loop = self._started()
+        answer: Future[T] = Future()
+        tasks: list[asyncio.Task[T]] = []
+
+        def begin() -> None:
+            if not answer.cancelled():
+                tasks.append(loop.create_task(start()))
+                tasks[0].add_done_callback(partial(_hand_over, answer))
+
+        def stop() -> None:
+            for task in tasks:
+                task.cancel()
+
         try:
-            return future.result()
+            loop.call_soon_threadsafe(begin)  # it carries the context of the caller
+            return answer.result()
         except BaseException:
-            future.cancel()
+            answer.cancel()
+            loop.call_soon_threadsafe(stop)
             raise
+
+    def iterate(self, stream: AsyncIterator[T]) -> Generator[T, None, None]:
+        """Yield what an asynchronous iterator yields, a step at a time; leaving early closes it."""
+
+        async def step() -> T | None:
+            return await anext(stream, None)
+
+        try:
+            while (item := self.run(step)) is not None:
+                yield item
+        finally:
+            if isinstance(stream, AsyncGenerator):
+                self.run(partial(_close, stream))
 
     def forget(self) -> None:
         """Start anew: in the child of a fork the thread is gone, and the lock may be held for ever."""
@@ -66,6 +96,21 @@ class _Background:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._loop.run_forever, name="fairlead", daemon=True).start()
             return self._loop
+
+
+def _hand_over(answer: Future[T], task: asyncio.Task[T]) -> None:
+    """Pass the end of a task on to whoever waits for it in another thread."""
+    error = None if task.cancelled() else task.exception()
+    if task.cancelled() or not answer.set_running_or_notify_cancel():
+        answer.cancel()
+    elif error is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(task.result())
+
+
+async def _close(stream: AsyncGenerator[Any, None]) -> None:
+    await stream.aclose()
 
 
 _background = _Background()
@@ -151,11 +196,9 @@ class RecipesFacade:
         **options: Unpack[CallOptions],
     ) -> Generator[Page[Recipe], None, None]:
         """Yield page after page, all from one vendor; each is asked for only when wanted."""
-        page = self.search(text, diets=diets, max_total_time_s=max_total_time_s, **options)
-        yield page
-        while page.next is not None:
-            page = self.next_page(page.next, **options)
-            yield page
+        return _background.iterate(
+            self._recipes.iter_pages(text, diets=diets, max_total_time_s=max_total_time_s, **options)
+        )
 
     def fetch(self, ref: Ref | str, **options: Unpack[CallOptions]) -> Recipe:
         """Return one recipe, from the vendor that named it. `ref` may be its text, `connection:id`."""
@@ -193,19 +236,69 @@ class HttpFacade:
             )
         )  # fmt: skip
 
+    @overload
     def get(
         self, path: str, *, query: Query | None = None, headers: Mapping[str, str] | None = None,
         **options: Unpack[CallOptions],
-    ) -> Response:  # fmt: skip
-        """Send GET."""
-        return self.request("GET", path, query=query, headers=headers, **options)
+    ) -> Response: ...  # fmt: skip
 
+    @overload
+    def get(
+        self, path: str, *, model: type[T], query: Query | None = None, headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> T: ...  # fmt: skip
+
+    def get(
+        self, path: str, *, model: Any = None, query: Query | None = None, headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Any:  # fmt: skip
+        """Send GET."""
+        return _background.run(lambda: self._http.get(path, model=model, query=query, headers=headers, **options))
+
+    @overload
     def post(
         self, path: str, *, json: Any = None, body: bytes = b"", headers: Mapping[str, str] | None = None,
         effect: Effect | None = None, idempotency_key: str | None = None, **options: Unpack[CallOptions],
-    ) -> Response:  # fmt: skip
+    ) -> Response: ...  # fmt: skip
+
+    @overload
+    def post(
+        self, path: str, *, model: type[T], json: Any = None, body: bytes = b"",
+        headers: Mapping[str, str] | None = None, effect: Effect | None = None, idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> T: ...  # fmt: skip
+
+    def post(
+        self, path: str, *, model: Any = None, json: Any = None, body: bytes = b"",
+        headers: Mapping[str, str] | None = None, effect: Effect | None = None, idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Any:  # fmt: skip
         """Send POST; `once` unless `effect` or an idempotency key says otherwise."""
-        return self.request(
-            "POST", path, json=json, body=body, headers=headers, effect=effect, idempotency_key=idempotency_key,
-            **options,
+        return _background.run(
+            lambda: self._http.post(
+                path, model=model, json=json, body=body, headers=headers, effect=effect,
+                idempotency_key=idempotency_key, **options,
+            )
         )  # fmt: skip
+
+    def paginate(
+        self, path: str, *, model: Any = Any, query: Query | None = None, headers: Mapping[str, str] | None = None,
+        items_at: str | None = None, position: Mapping[str, Any] | None = None, **options: Unpack[CallOptions],
+    ) -> Generator[ListPage[Any], None, None]:  # fmt: skip
+        """Yield a list's pages, each asked for only when wanted, as the connection's `pagination` says."""
+        return _background.iterate(
+            self._http.paginate(
+                path, model=model, query=query, headers=headers, items_at=items_at, position=position, **options
+            )
+        )
+
+    def bulk(
+        self,
+        requests: Iterable[Request],
+        *,
+        at_once: int = 10,
+        on_progress: OnProgress | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generator[BulkResult, None, None]:
+        """Send many requests, `at_once` at a time, and yield each result as it comes; `index` is its place."""
+        return _background.iterate(self._http.bulk(requests, at_once=at_once, on_progress=on_progress, **options))

@@ -14,7 +14,7 @@ import pytest
 from fairlead import capabilities, providers
 from fairlead.errors import FairleadError, TransportError
 from fairlead.model.outcome import Effect
-from fairlead.spec.provider import Auth, Basic, Bearer, Provider
+from fairlead.spec.provider import Auth, Basic, Bearer, Hmac, Provider
 
 
 class Declared(NamedTuple):
@@ -37,6 +37,10 @@ def fields_of(auth: Auth) -> set[str]:
             return {user, password}
         case Bearer(field=field):
             return {field}
+        case Hmac(field=field, id_header=None):
+            return {field}
+        case Hmac(field=field, id_field=identity):
+            return {field, identity}
         case keys:
             return {key.field for key in keys}
 

@@ -23,6 +23,9 @@ from fairlead.model.attempt import Attempt
 from fairlead.observe.events import Event
 from fairlead.observe.metrics import Metrics
 from fairlead.runtime.by_name import OPERATIONS
+from fairlead.runtime.registry import load_provider, provider_names
+from fairlead.spec.describe import iter_facts, list_operations
+from fairlead.testing.faults import Faults
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 REFRESH = "make fix"
@@ -71,9 +74,17 @@ _METRICS = """\
 _COMMANDS = """\
 # The command line
 
-With `--json` every command prints exactly one JSON document on stdout, errors included:
+With `--json` every command but `completion` prints exactly one JSON document on stdout, errors included:
 `{"error": {"code": ..., "message": ..., "hint": ...}}`. Without it, results go to stdout, and everything else to
-stderr."""
+stderr.
+
+`eval "$(fairlead completion bash)"` in `~/.bashrc` completes commands, options, operations and providers."""
+
+_PROVIDERS = """\
+# Providers
+
+What the vendors' declarations say. `fairlead providers` shows the same, also of providers that other packages bring,
+and with `--json` all of it; `fairlead init` writes a configuration from it."""
 
 #: What the gateway answers of its own accord: code -> status and title.
 _OWN_PROBLEMS = {
@@ -94,13 +105,15 @@ def settings() -> str:
 
 
 def groups(kind: type[Group], path: str) -> Iterator[tuple[str, type[Group]]]:
-    """Walk the groups of settings; a table whose keys are free is written `connections.NAME`."""
+    """Walk the groups; a table whose keys are free is written `connections.NAME`, a list of tables `[...]`."""
     yield path, kind
     for name, hint in get_type_hints(kind).items():
         inner = plain(hint)
         below = f"{path}.{name}" if path else name
         if get_origin(inner) is dict:
             inner, below = get_args(inner)[1], f"{below}.NAME"
+        elif get_origin(inner) is list:
+            inner, below = get_args(inner)[0], f"[{below}]"
         if is_group(inner):
             yield from groups(inner, below)
 
@@ -110,10 +123,10 @@ def _settings_rows(group: type[Group]) -> Iterator[Row]:
     hints, said = get_type_hints(group, include_extras=True), comments(group)
     for field in msgspec.structs.fields(group):
         hint = plain(hints[field.name])
-        if not is_group(hint) and not (get_origin(hint) is dict and is_group(get_args(hint)[1])):
+        if not any(map(is_group, (hint, *get_args(hint)))):
             yield f"`{field.name}`", type_text(hint), default_text(field), said[field.name]
         elif field.name in said:
-            yield f"`{field.name}`", "table", "", said[field.name]
+            yield f"`{field.name}`", "tables" if get_origin(hint) is list else "table", "", said[field.name]
 
 
 def type_text(hint: Any) -> str:
@@ -191,6 +204,28 @@ def commands() -> str:
     return page(parts)
 
 
+def providers() -> str:
+    """Document every provider that the package brings."""
+    found = {name: load_provider(name) for name in provider_names()}
+    parts = [_PROVIDERS]
+    for capability in sorted({each for provider in found.values() for each in provider.capabilities}):
+        serving = {name: each for name, each in found.items() if capability in each.capabilities}
+        operations = {name: list_operations(each, capability) for name, each in serving.items()}
+        heading = [capability, *(f"`{each.name}`" for each in next(iter(operations.values())))]
+        rows = [
+            [f"[{found[name].title}](#{name})", *("yes" if each.is_supported else "" for each in kinds)]
+            for name, kinds in operations.items()
+        ]
+        parts += [f"## {capability.capitalize()}", table([heading, *rows])]
+    for name, provider in found.items():
+        parts += [
+            f"## {name}",
+            f"{provider.title}: <{provider.docs_url}>",
+            table([("", "", ""), *iter_facts(provider)]),
+        ]
+    return page(parts)
+
+
 def fenced(text: str) -> str:
     """Show what a terminal shows."""
     return f"```text\n{text}\n```"
@@ -206,6 +241,17 @@ def gateway() -> str:
     statuses = [(str(status), f"`{code}`", title) for status, code, title in sorted(problems)]
     text = filled(text, "words", table(words))
     return filled(text, "statuses", table([("status", "code", "title"), *statuses]))
+
+
+def faults() -> str:
+    """Fill the table of what can be wrong with a stand-in."""
+    said = comments(Faults)
+    rows = [
+        (f"`{field.name}`", type_text(plain(field.type)), default_text(field), said[field.name])
+        for field in msgspec.structs.fields(Faults)
+    ]
+    text = (REFERENCE / "../how-to/test-your-application.md").read_text(encoding="utf-8")
+    return filled(text, "faults", table([("fault", "type", "default", "meaning"), *rows]))
 
 
 def filled(text: str, mark: str, content: str) -> str:
@@ -257,6 +303,8 @@ PAGES = {
     "events.md": events,
     "cli.md": commands,
     "gateway.md": gateway,
+    "providers.md": providers,
+    "../how-to/test-your-application.md": faults,
 }
 
 if __name__ == "__main__":

@@ -63,16 +63,18 @@ def test_the_readme_is_short() -> None:
 
 @pytest.mark.parametrize("block", written_in("python"), ids=name_of)
 def test_code_runs(block: Block, tmp_path: Path) -> None:
-    told = subprocess.run(
-        [sys.executable, "-W", "error", "-"],
-        input=block.text.encode(),
+    file = tmp_path / "test_block.py"
+    file.write_text(block.text, encoding="utf-8")
+    as_test = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error") if "def test_" in block.text else ()
+    told = subprocess.run(  # noqa: S603
+        [sys.executable, "-W", "error", *as_test, str(file)],
         cwd=tmp_path,
         env={},
         capture_output=True,
         timeout=60,
         check=False,
     )
-    assert (told.returncode, told.stderr.decode()) == (0, "")
+    assert (told.returncode, told.stderr.decode()) == (0, ""), told.stdout.decode()
 
 
 @pytest.mark.parametrize("block", written_in("toml"), ids=name_of)

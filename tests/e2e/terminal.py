@@ -15,6 +15,7 @@ import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 COLUMNS = 100
 #: Nobody waits longer for something to appear.
@@ -40,13 +41,21 @@ class Terminal:
         while text not in self.shown:
             assert self._read(until - time.monotonic()), f"{text!r} did not appear in:\n{self.shown}"
 
-    def interrupt(self) -> int:
-        """Do what Ctrl-C does; return the exit code."""
-        self.process.send_signal(signal.SIGINT)
+    def type(self, text: str) -> None:
+        """Type a text, and the return key."""
+        os.write(self._master, f"{text}\n".encode())
+
+    def end(self) -> int:
+        """Read to the end; return the exit code."""
         until = time.monotonic() + PATIENCE_S
         while self._read(until - time.monotonic()):
             pass
         return self.process.wait(PATIENCE_S)
+
+    def interrupt(self) -> int:
+        """Do what Ctrl-C does; return the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.end()
 
     def _read(self, seconds: float) -> bool:
         """Read what comes next; return whether something came before the process ended or the time was over."""
@@ -60,7 +69,7 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str) -> Iterator[Terminal]:
+def terminal(*arguments: str, cwd: Path | None = None) -> Iterator[Terminal]:
     """Run the command on a terminal; it is gone when the block is left."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
@@ -69,6 +78,7 @@ def terminal(*arguments: str) -> Iterator[Terminal]:
         stdin=slave,
         stdout=slave,
         stderr=slave,
+        cwd=cwd,
         env={"TERM": "xterm-256color"},
     )
     os.close(slave)

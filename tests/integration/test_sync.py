@@ -19,6 +19,7 @@ import pytest
 from fairlead import sync
 from fairlead.config.read import parse_settings
 from fairlead.errors import NotFoundError, UsageError
+from fairlead.model.message import Request
 from fairlead.observe.events import Event, EventStream
 from fairlead.runtime.fairlead import Fairlead
 from fairlead.runtime.http import HttpFacade
@@ -150,3 +151,22 @@ def test_after_a_fork_every_worker_has_a_loop_of_its_own() -> None:
         """)
         command = [sys.executable, "-c", script, config(fake.url), API_KEY]
         subprocess.run(command, check=True, timeout=30)  # noqa: S603  # our own script
+
+
+def test_lists_and_bulks_are_read_a_step_at_a_time() -> None:
+    with vendor() as fake:
+        paged = f"""
+            [connections.plain]
+            base_url = "{fake.url}"
+            allow_private = true
+            auth = {{ scheme = "key", header = "x-api-key" }}
+            credentials = {{ key = "env:KEY" }}
+            pagination = {{ style = "offset", size_param = "number", size = 5, items_at = "results" }}
+        """
+        with sync.Fairlead(parse_settings(paged), environment=KEYS) as fl:
+            pages = fl.http("plain").paginate("/recipes/complexSearch", query={"query": "pasta"})
+            assert [len(next(pages).items), len(next(pages).items)] == [5, 5]
+            pages.close()
+            assert fake.books.requests == 2
+            wanted = (Request.get("/recipes/complexSearch", query={"query": word}) for word in ("soup", "pasta", "pie"))
+            assert sorted(result.index for result in fl.http("plain").bulk(wanted, at_once=2)) == [0, 1, 2]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from collections.abc import Mapping
+from typing import Any, assert_type
 
 from fairlead import Effect, Fairlead, FairleadError, Money, Outcome, Ref, Secret
 from fairlead.capabilities.recipes import Ingredient, Nutrient, Nutrition, Recipe
@@ -10,9 +11,10 @@ from fairlead.config.read import parse_settings, read_settings
 from fairlead.config.settings import Settings
 from fairlead.model.attempt import Attempt
 from fairlead.model.call import CallReport
-from fairlead.model.message import Response
-from fairlead.model.page import Page
+from fairlead.model.message import Request, Response
+from fairlead.model.page import ListPage, Page
 from fairlead.observe.events import Event, EventStream
+from fairlead.runtime.bulk import BulkProgress, BulkResult
 from fairlead.runtime.ports import Ports
 from fairlead.testing.fakes.spoonacular import SpoonacularFake
 from fairlead.testing.faults import Faults
@@ -69,6 +71,25 @@ async def plain(fl: Fairlead) -> None:
     assert_type(response.headers["x-a"], str)
     assert_type(await fl.http("acme").post("/things", json={"a": 1}, idempotency_key="k"), Response)
     assert_type(await fl.http("acme").request("DELETE", "/things/1", effect=Effect.IDEMPOTENT), Response)
+
+
+async def any_api(fl: Fairlead) -> None:
+    assert_type(await fl.http("acme").get("/things/7", model=Money), Money)
+    assert_type(await fl.http("acme").get("/things", model=list[Money]), list[Money])
+    assert_type(await fl.http("acme").post("/things", model=Money, json={}), Money)
+    async for untyped in fl.http("acme").paginate("/things", query={"q": "x"}, items_at="data.items"):
+        assert_type(untyped, ListPage[Any])
+        assert_type(untyped.position, Mapping[str, Any])
+    async for typed in fl.http("acme").paginate("/things", model=Money, position=untyped.position, deadline_s=2.0):
+        assert_type(typed.items, tuple[Money, ...])
+    async for result in fl.http("acme").bulk([Request.get("/things")], at_once=3, on_progress=progress):
+        assert_type(result, BulkResult)
+        assert_type(result.response, Response | None)
+        assert_type(result.error, FairleadError | None)
+
+
+def progress(progress: BulkProgress) -> None:
+    assert_type(progress.total, int | None)
 
 
 def errors(error: FairleadError) -> None:

@@ -1,20 +1,34 @@
-"""Put credentials where the provider's scheme wants them: key, Basic (RFC 7617) or Bearer (RFC 6750)."""
+"""Put credentials where the provider's scheme wants them: key, Basic (RFC 7617), Bearer (RFC 6750) or HMAC (RFC 2104).
+
+A path that a credential has become part of is not shown any more: see `Request.shown_path`.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import re
 from base64 import b64encode
 from collections.abc import Mapping
+from urllib.parse import quote
 
 import msgspec
 
+from fairlead.errors import InvalidArgumentError
 from fairlead.model.headers import checked_headers
-from fairlead.model.message import Request
+from fairlead.model.message import Request, encode_query, is_path
 from fairlead.model.secret import Secret
-from fairlead.spec.provider import Auth, Basic, Bearer, Place
+from fairlead.spec.provider import ApiKey, Auth, Basic, Bearer, Encoding, Hmac, Place
+
+_PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
 
 
-def sign(request: Request, auth: Auth, credentials: Mapping[str, Secret]) -> Request:
-    """Return the request with the credentials in it. Of several keys, one that is not there is left out."""
+def sign(request: Request, auth: Auth, credentials: Mapping[str, Secret], *, now: float = 0.0) -> Request:
+    """Return the request with the credentials in it. Of several keys, one that is not there is left out.
+
+    `now`, in seconds since 1970, is for signatures that carry a time.
+    """
+    path = request.path
     query: list[tuple[str, str]] = []
     headers: list[tuple[str, str]] = []
     if isinstance(auth, Bearer):
@@ -22,11 +36,51 @@ def sign(request: Request, auth: Auth, credentials: Mapping[str, Secret]) -> Req
     elif isinstance(auth, Basic):
         pair = f"{credentials[auth.user].reveal()}:{credentials[auth.password].reveal()}"
         headers.append(("authorization", f"Basic {b64encode(pair.encode()).decode()}"))
+    elif isinstance(auth, Hmac):
+        headers += _signature(request, auth, credentials, str(int(now)))
     else:
         for key in auth:
-            if key.field in credentials:
+            if key.field not in credentials:
+                continue
+            value = credentials[key.field].reveal()
+            if key.place is Place.PATH:
+                path = _fill(path, key, value)
+            else:
                 target = query if key.place is Place.QUERY else headers
-                target.append((key.name, credentials[key.field].reveal()))
+                target.append((key.name, value))
     return msgspec.structs.replace(
-        request, query=(*request.query, *query), headers=(*request.headers, *checked_headers(headers))
+        request,
+        path=path,
+        shown_path=request.shown_path if path == request.path else request.path,
+        query=(*request.query, *query),
+        headers=(*request.headers, *checked_headers(headers)),
     )
+
+
+def _fill(path: str, key: ApiKey, value: str) -> str:
+    """Put a credential, percent-encoded, where the path has its placeholder; raise where it would lead elsewhere."""
+    filled = path.replace(f"{{{key.name}}}", quote(value, safe=""))
+    if not is_path(filled):
+        raise InvalidArgumentError(f"The credential {key.field!r} cannot be part of a path.", hint="Look at its value.")
+    return filled
+
+
+def _signature(
+    request: Request, auth: Hmac, credentials: Mapping[str, Secret], timestamp: str
+) -> list[tuple[str, str]]:
+    """Sign what `auth.message` makes of the request; a placeholder's value is not searched for others."""
+    values = {
+        "method": request.method.encode(),
+        "path": f"{auth.base_path}{request.path}".encode(),
+        "query": encode_query(request.query).encode(),
+        "timestamp": timestamp.encode(),
+        "body": request.body,
+    }
+    parts = _PLACEHOLDER.split(auth.message)
+    message = b"".join(values[part] if at % 2 else part.encode() for at, part in enumerate(parts))
+    digest = hmac.new(credentials[auth.field].reveal().encode(), message, hashlib.sha256).digest()
+    text = digest.hex() if auth.encoding is Encoding.HEX else b64encode(digest).decode()
+    headers = [(auth.timestamp_header, timestamp), (auth.header, f"{auth.prefix}{text}")]
+    if auth.id_header:
+        headers.append((auth.id_header, credentials[auth.id_field].reveal()))
+    return headers

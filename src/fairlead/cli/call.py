@@ -7,7 +7,7 @@ import asyncio
 import click
 
 from fairlead.cli.console import err, out, print_json
-from fairlead.cli.options import with_config, with_json
+from fairlead.cli.options import completing, with_config, with_json
 from fairlead.cli.show import answer_document, print_answer
 from fairlead.errors import InvalidArgumentError
 from fairlead.model.answer import Answer
@@ -24,7 +24,7 @@ def _usage() -> str:
 
 
 @click.command("call", epilog=_usage())
-@click.argument("operation")
+@click.argument("operation", shell_complete=completing(lambda: OPERATIONS))
 @click.argument("words", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--deadline", type=click.FloatRange(min=0, min_open=True), help="Seconds the call may take.")
 @with_config

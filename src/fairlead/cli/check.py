@@ -14,7 +14,7 @@ from fairlead.config.read import read_settings
 from fairlead.config.sources import ProcessSources
 from fairlead.runtime.check import Finding, check
 from fairlead.runtime.ports import Ports
-from fairlead.transport.http import HttpTransport
+from fairlead.transport.connect import connect
 
 
 @click.command("check")
@@ -26,9 +26,7 @@ def command(config: str, *, as_json: bool) -> None:
     Reads the file, resolves every secret, and makes the cheapest call of each connection that proves its credentials.
     """
     settings = read_settings(config)
-    findings = asyncio.run(
-        check(settings, source=config, sources=ProcessSources(), ports=Ports(), connect=HttpTransport)
-    )
+    findings = asyncio.run(check(settings, source=config, sources=ProcessSources(), ports=Ports(), connect=connect))
     is_good = not any(finding.problem for finding in findings)
     if as_json:
         print_json({"config": config, "ok": is_good, "findings": msgspec.to_builtins(findings)})

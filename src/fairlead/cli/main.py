@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from fairlead import __version__
 from fairlead.errors import ConfigError, FairleadError, OutcomeUnknownError, UnknownProviderError, UsageError
@@ -18,9 +19,13 @@ from fairlead.errors import ConfigError, FairleadError, OutcomeUnknownError, Unk
 #: Command -> its one line in the help. The command itself is `fairlead.cli.<command>.command`.
 COMMANDS = {
     "demo": "Play an outage from start to recovery, with no account.",
-    "serve": "Run the gateway.",
-    "call": "Make one call and print its answer.",
+    "providers": "Show what each provider can do, needs and allows.",
+    "init": "Write a first configuration.",
     "check": "Try the configuration and say what is wrong with it.",
+    "call": "Make one call and print its answer.",
+    "serve": "Run the gateway.",
+    "fake": "Run a stand-in for a vendor, to be broken at will.",
+    "completion": "Print the script that completes commands in a shell.",
 }
 
 EXIT_CODES = """\b
@@ -30,11 +35,16 @@ Exit codes:
   2  the command line is wrong
   3  the configuration is wrong
   4  whether the effect happened is not known
-  130  interrupted; a gateway that is asked to end has worked, and ends with 0"""
+  130  interrupted; a server that is asked to end has worked, and ends with 0"""
 
 
 class Commands(click.Group):
     """Lists every command and loads only the one that is run."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command without loading any."""
+        found = [CompletionItem(name, help=said) for name, said in COMMANDS.items() if name.startswith(incomplete)]
+        return found or click.Command.shell_complete(self, ctx, incomplete)  # the options
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, in the order of a newcomer's day."""
@@ -52,7 +62,7 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; where there is none of that name, name the closest."""
         close = get_close_matches(args[0], COMMANDS, n=1)
-        if args[0] not in COMMANDS and close:
+        if args[0] not in COMMANDS and close and not ctx.resilient_parsing:
             ctx.fail(f"There is no command {args[0]!r}. Did you mean {close[0]!r}?")
         return super().resolve_command(ctx, args)
 

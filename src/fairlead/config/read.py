@@ -21,7 +21,7 @@ def read_settings(path: str | Path) -> Settings:
     except FileNotFoundError:
         raise ConfigFileError(
             f"{path} does not exist.",
-            hint="Name the file with --config, or write one: see docs/reference/settings.md.",
+            hint="Name the file with --config, or write one with `fairlead init`.",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
@@ -45,7 +45,7 @@ def _build(value: Any, kind: Any, source: str, path: tuple[str, ...]) -> Any:
     """Turn parsed TOML into settings, key by key, so that every complaint knows its place."""
     where = f"{source}: {'.'.join(path)}" if path else source
     kind = _without_none(kind)
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+    if _is_group(kind):
         hints = get_type_hints(kind, include_extras=True)
         for key in _table(value, where):
             if key not in hints:
@@ -63,6 +63,11 @@ def _build(value: Any, kind: Any, source: str, path: tuple[str, ...]) -> Any:
         return {
             key: _build(item, get_args(kind)[1], source, (*path, key)) for key, item in _table(value, where).items()
         }
+    if get_origin(kind) is list and isinstance(value, list) and _is_group(get_args(kind)[0]):
+        place = path[-1]
+        return [
+            _build(item, get_args(kind)[0], source, (*path[:-1], f"{place}[{at}]")) for at, item in enumerate(value)
+        ]
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -78,6 +83,10 @@ def _table(value: Any, where: str) -> dict[str, Any]:
             f"{where}: Expected a table of settings.", hint="Write it as [table] or { key = value }."
         )
     return value
+
+
+def _is_group(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _without_none(kind: Any) -> Any:

@@ -74,14 +74,110 @@ class Rate(Group, frozen=True):
 
 
 class Auth(Group, frozen=True):
-    """How a connection without a provider signs: `bearer`, `basic`, or a `key` in a header or the query."""
+    """How a connection without a provider signs: `bearer`, `basic`, a `key` in a header or the query, or by `hmac`.
+
+    `hmac` (HMAC-SHA256, RFC 2104) signs every try anew, with the time.
+    """
 
     #: How the credentials travel.
-    scheme: Literal["bearer", "basic", "key", "none"] = "none"
-    #: For `key`: the header it travels in.
+    scheme: Literal["bearer", "basic", "key", "hmac", "none"] = "none"
+    #: For `key` and `hmac`: the header it travels in.
     header: str | None = None
     #: For `key`: the query parameter it travels in.
     query: str | None = None
+    #: For `hmac`: what is signed, of {method}, {path}, {query}, {timestamp} and {body}.
+    message: str = "{method}\n{path}\n{timestamp}\n{body}"
+    #: For `hmac`: how the signature is written.
+    encoding: Literal["hex", "base64"] = "hex"
+    #: For `hmac`: what stands before the signature, as `sha256=`.
+    prefix: str = ""
+    #: For `hmac`: the header with the time, in whole seconds since 1970.
+    timestamp_header: str = "x-timestamp"
+    #: For `hmac`: the header with the credential `id`, where the vendor asks whose signature it is.
+    id_header: str | None = None
+
+
+class ApiVersion(Group, frozen=True):
+    """The header that pins the version of the API; a request that has its own keeps it."""
+
+    #: The header.
+    header: str
+    #: The version, as the vendor writes it.
+    value: str
+
+
+class Pagination(Group, frozen=True):
+    """How the lists of an API are split into pages. Places in a body are keys with dots between, as `data.items`.
+
+    `offset` asks for what follows the first so many items; `page` for a page by its number; `cursor` hands back what
+    the answer gave, until it gives none; `token` does too, and also ends at a page without items; `link` follows the
+    Link header (RFC 8288); `next_url` an address in the body.
+    """
+
+    #: How the next page is asked for.
+    style: Literal["offset", "page", "cursor", "token", "link", "next_url"]
+    #: The query parameter that asks for it; `offset`, `page`, `cursor` or `page_token` unless set.
+    param: str | None = None
+    #: The first offset or page; 0 or 1 unless set.
+    first: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    #: The query parameter with the size of a page.
+    size_param: str | None = None
+    #: The size of a page.
+    size: Count | None = None
+    #: Where the items are; empty for a body that is the list itself.
+    items_at: str = ""
+    #: The vendor leaves the list out where it is empty; else that is an error.
+    may_lack_items: bool = False
+    #: For `cursor` and `token`: where the cursor is.
+    cursor_at: str | None = None
+    #: For `cursor` and `token`: the header of the answer that has it.
+    cursor_header: str | None = None
+    #: For `cursor` and `token`: where it is within the last item.
+    cursor_of_last: str | None = None
+    #: For `offset`, `page`, `cursor` and `token`: where a true or false says whether there is more.
+    has_more_at: str | None = None
+    #: For `offset`: where the number of all items is.
+    total_at: str | None = None
+    #: For `page`: where the number of all pages is.
+    pages_at: str | None = None
+    #: For `next_url`: where the address is; `next` unless set.
+    next_url_at: str | None = None
+    #: A list with more pages is refused there.
+    max_pages: Count = 100_000
+
+
+class ErrorRule(Group, frozen=True):
+    """How a vendor departs from the outcome table. The first rule that fits decides.
+
+    A rule for a good status is about the error code in the body. Its outcome is `not_done` unless set; but `unknown`
+    for the errors `unavailable`, `unexpected_answer` and `provider`, which do not say how far the vendor got.
+    """
+
+    #: The status it is about.
+    status: Annotated[int, msgspec.Meta(ge=200, le=599)]
+    #: The code of the error, one of those below `provider` in the tree of errors.
+    error: str
+    #: Where the vendor says so, and when that was read.
+    evidence: str
+    #: The code at `error_code_at`; any unless set.
+    code: str | None = None
+    #: The same request may go better later.
+    is_transient: bool = False
+    #: Where the vendor's word is better than the table's.
+    outcome: Literal["done", "not_done", "unknown"] | None = None
+
+
+class Tls(Group, frozen=True):
+    """Who the vendor must be beyond its certificate, and who we are to it: see `docs/explanation/transport.md`."""
+
+    #: Pins of public keys, as `sha256/...`; the server must have one of them. At least two, one of them in reserve.
+    pins: list[str] = []
+    #: A PEM file with our certificate, for vendors that ask for one.
+    client_cert: str | None = None
+    #: A PEM file with its key, where that is not in the same file.
+    client_key: str | None = None
+    #: `env:NAME` or `file:/path` of the key's password, where it has one.
+    client_key_password: str | None = None
 
 
 class Connection(Group, frozen=True):
@@ -95,12 +191,37 @@ class Connection(Group, frozen=True):
     credentials: dict[str, str] = {}
     #: For a connection without a provider.
     auth: Auth = Auth()
+    #: For a connection without a provider.
+    api_version: ApiVersion | None = None
+    #: For a connection without a provider: the header of idempotency keys; empty where the vendor honours none.
+    idempotency_header: str | None = None
+    #: For a connection without a provider: where an error body has its code. A good status with one is an error too.
+    error_code_at: str | None = None
+    #: Codes there that mean success; so do 0, false and an empty text.
+    ok_codes: list[str] = []
+    #: For a connection without a provider: where an error body has its sentence; `message` unless set.
+    error_message_at: str | None = None
+    #: For a connection without a provider.
+    errors: list[ErrorRule] = []
+    #: In place of the provider's own.
+    pagination: Pagination | None = None
     #: The price plan, whose published limits are kept; the provider's smallest unless set.
     plan: str | None = None
     #: Reach loopback and private addresses, as stand-ins and internal services need it.
     allow_private: bool = False
     #: A file of certificates to trust instead of the system's.
     ca_file: str | None = None
+    tls: Tls = Tls()
+    #: `http://host:port` of a proxy to go through; the environment's proxies are never used.
+    proxy: str | None = None
+    #: `env:NAME` or `file:/path` of `user:password` for the proxy.
+    proxy_login: str | None = None
+    #: The proxy has a private address, as it mostly does in a company.
+    allow_private_proxy: bool = False
+    #: Speak HTTP/2 where the vendor does; needs `pip install fairlead[http2]`.
+    http2: bool = False
+    #: How many redirects are followed, within the vendor's own origin and where it is harmless.
+    follow_redirects: Annotated[int, msgspec.Meta(ge=0, le=20)] = 0
     #: The vendor has agreed that its answers are kept, where its terms ask for that.
     cache_permitted: bool = False
     #: Seconds from an exhausted quota to the next try, in place of the vendor's own reset.

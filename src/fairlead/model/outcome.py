@@ -51,6 +51,8 @@ class Failure(StrEnum):
     TRUNCATED = "truncated"
     TOO_LARGE = "too_large"
     PROTOCOL = "protocol"
+    #: HTTP/2 lets a server say that it did not look at a request: REFUSED_STREAM, or GOAWAY with an earlier one.
+    TURNED_AWAY = "turned_away"
     #: A complete answer with a good status, and a body that is not the JSON it should be.
     MALFORMED = "malformed"
     #: A complete and readable answer whose shape is not the vendor's contract.

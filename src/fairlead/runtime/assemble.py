@@ -9,11 +9,12 @@ from functools import partial
 from math import inf
 from urllib.parse import urlsplit
 
+import msgspec
+
 from fairlead import errors
 from fairlead.config import settings as config
 from fairlead.config.sources import Sources
 from fairlead.model.exchange import Transport
-from fairlead.model.headers import checked_headers
 from fairlead.model.secret import Secret
 from fairlead.observe.events import BreakerChanged
 from fairlead.resilience.breaker import Breaker, State
@@ -24,11 +25,13 @@ from fairlead.resilience.retry import Retry
 from fairlead.runtime.calls import CachePolicy
 from fairlead.runtime.connection import Connection, Policy
 from fairlead.runtime.facade import Route
+from fairlead.runtime.plain import build_pagination, build_provider, refuse_doubled
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
-from fairlead.spec.provider import ApiKey, Auth, Basic, Bearer, Credential, Place, Plan, Provider
+from fairlead.spec.provider import Plan, Provider, variable_name
 from fairlead.storage.memory import MemoryStore
 from fairlead.transport.http import HttpOptions
+from fairlead.transport.tls import TlsOptions
 from fairlead.vault.references import resolve
 
 Connect = Callable[[HttpOptions], Transport]
@@ -51,7 +54,11 @@ def assemble_connection(
         name,
         provider,
         credentials=_credentials(wanted, provider, where, sources),
-        transport=_open(connect, wanted, base_url, pool=concurrency.limit, where=where),
+        transport=_open(
+            connect,
+            _options(wanted, provider, base_url, where, sources, pool=concurrency.limit),
+            where=where,
+        ),
         policy=Policy(
             attempt_s=wanted.timeouts.attempt_s,
             quota_reset_s=wanted.quota_reset_s,
@@ -99,21 +106,41 @@ def assemble_route(
     )
 
 
-def _open(connect: Connect, wanted: config.Connection, base_url: str, *, pool: int, where: str) -> Transport:
+def _options(
+    wanted: config.Connection, provider: Provider, base_url: str, where: str, sources: Sources, *, pool: int
+) -> HttpOptions:
+    """Say what the transport must know."""
+
+    def secret(reference: str | None, key: str) -> Secret | None:
+        return None if reference is None else resolve(reference, sources, where=f"{where}.{key}")
+
+    return HttpOptions(
+        base_url=base_url,
+        allow_private=wanted.allow_private,
+        ca_file=wanted.ca_file,
+        tls=TlsOptions(
+            pins=tuple(wanted.tls.pins),
+            client_cert=wanted.tls.client_cert,
+            client_key=wanted.tls.client_key,
+            client_key_password=secret(wanted.tls.client_key_password, "tls.client_key_password"),
+        ),
+        proxy=wanted.proxy,
+        proxy_login=secret(wanted.proxy_login, "proxy_login"),
+        allow_private_proxy=wanted.allow_private_proxy,
+        http2=wanted.http2 or provider.http2,
+        follow_redirects=wanted.follow_redirects,
+        connect_s=wanted.timeouts.connect_s,
+        read_s=wanted.timeouts.read_s,
+        max_answer_bytes=wanted.max_answer_bytes,
+        pool=pool,
+    )
+
+
+def _open(connect: Connect, options: HttpOptions, *, where: str) -> Transport:
     try:
-        return connect(
-            HttpOptions(
-                base_url=base_url,
-                allow_private=wanted.allow_private,
-                ca_file=wanted.ca_file,
-                connect_s=wanted.timeouts.connect_s,
-                read_s=wanted.timeouts.read_s,
-                max_answer_bytes=wanted.max_answer_bytes,
-                pool=pool,
-            )
-        )
-    except errors.InvalidSettingError as error:
-        raise errors.InvalidSettingError(f"{where}.ca_file: {error.message}", hint=error.hint) from None
+        return connect(options)
+    except errors.InvalidSettingError as error:  # it names the setting
+        raise errors.InvalidSettingError(f"{where}.{error.message}", hint=error.hint) from None
 
 
 def _tell_breaker_change(name: str, ports: Ports, before: State, after: State, cause: str | None) -> None:
@@ -123,47 +150,16 @@ def _tell_breaker_change(name: str, ports: Ports, before: State, after: State, c
 def _provider(name: str, wanted: config.Connection, where: str) -> Provider:
     if wanted.provider is not None:
         try:
-            return load_provider(wanted.provider)
+            provider = load_provider(wanted.provider)
         except errors.UnknownProviderError as error:
             raise errors.UnknownProviderError(f"{where}.provider: {error.message}", hint=error.hint) from None
-    if wanted.base_url is None:
-        raise errors.InvalidSettingError(
-            f"{where} has neither a provider nor a base_url.", hint="Say which service it is."
-        )
-    auth, fields = _plain_auth(wanted.auth, where)
-    return Provider(
-        id="http",
-        title=name,
-        docs_url="",
-        api_version="",
-        base_url=wanted.base_url,
-        credentials=tuple(Credential(name=field, label=field, help="") for field in fields),
-        auth=auth,
-        capabilities={},
-        error_message_at=("message",),
-        idempotency_header="idempotency-key",  # draft-ietf-httpapi-idempotency-key-header
-    )
-
-
-def _plain_auth(wanted: config.Auth, where: str) -> tuple[Auth, tuple[str, ...]]:
-    """Return the scheme of a connection without a provider, and the credentials it needs."""
-    if wanted.scheme == "bearer":
-        return Bearer(), ("token",)
-    if wanted.scheme == "basic":
-        return Basic(), ("user", "password")
-    if wanted.scheme == "none":
-        return (), ()
-    if wanted.header:
-        try:
-            checked_headers({wanted.header: ""})
-        except errors.InvalidArgumentError as error:
-            raise errors.InvalidSettingError(f"{where}.auth.header: {error.message}", hint=error.hint) from None
-        return (ApiKey("key", Place.HEADER, wanted.header),), ("key",)
-    if wanted.query:
-        return (ApiKey("key", Place.QUERY, wanted.query),), ("key",)
-    raise errors.InvalidSettingError(
-        f"{where}.auth does not say where the key goes.", hint='Add header = "x-api-key" or query = "key".'
-    )
+        refuse_doubled(wanted, where)
+        pagination = build_pagination(wanted.pagination, f"{where}.pagination") or provider.pagination
+        base_url = wanted.base_url or provider.base_url
+        return msgspec.structs.replace(provider, base_url=base_url, pagination=pagination)
+    if wanted.base_url is not None:
+        _check_url(wanted.base_url, f"{where}.base_url")
+    return build_provider(name, wanted, where)
 
 
 def _credentials(wanted: config.Connection, provider: Provider, where: str, sources: Sources) -> Mapping[str, Secret]:
@@ -182,7 +178,7 @@ def _credentials(wanted: config.Connection, provider: Provider, where: str, sour
             if each.is_required:
                 raise errors.MissingCredentialError(
                     f"{key} is missing.",
-                    hint=f'Add {name} = "env:{provider.id.upper()}_{name.upper()}". {each.help}'.strip(),
+                    hint=f'Add {name} = "env:{variable_name(provider.id, name)}". {each.help}'.strip(),
                 )
             continue
         secret = resolve(wanted.credentials[name], sources, where=key, is_secret=each.is_secret)

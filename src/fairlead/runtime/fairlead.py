@@ -20,7 +20,7 @@ from fairlead.runtime.facade import Route
 from fairlead.runtime.http import HttpFacade
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.recipes import RecipesFacade
-from fairlead.transport.http import HttpTransport
+from fairlead.transport.connect import connect as open_transport
 
 
 class Fairlead:
@@ -37,7 +37,7 @@ class Fairlead:
         source: str = "configuration",
         environment: Mapping[str, str] | None = None,
         ports: Ports | None = None,
-        connect: Connect = HttpTransport,
+        connect: Connect = open_transport,
     ) -> None:
         self.settings = settings
         self.ports = ports or Ports()

@@ -1,18 +1,25 @@
-"""`fl.http(name)`: a plain call to one connection, through the same pipeline."""
+"""`fl.http(name)`: plain calls to one connection, through the same pipeline."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Unpack
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Generic, TypeVar, Unpack, overload
 
 import msgspec
 
-from fairlead.errors import UnsupportedFeatureError
+from fairlead.errors import InvalidArgumentError, UnsupportedFeatureError
+from fairlead.model.answer import Answer
 from fairlead.model.message import Query, Request, Response, build_request
 from fairlead.model.operation import Operation
 from fairlead.model.outcome import Effect
+from fairlead.model.page import ListPage
+from fairlead.runtime.bulk import BulkResult, OnProgress, Requests, run_bulk
 from fairlead.runtime.calls import CallOptions, Calls, Wanted
 from fairlead.runtime.connection import Connection
+from fairlead.runtime.pages import iter_pages, open_pager
+from fairlead.spec.answer import decode
+
+T = TypeVar("T")
 
 
 class HttpFacade:
@@ -21,6 +28,8 @@ class HttpFacade:
     Unless `effect` says otherwise, GET, HEAD and OPTIONS are reads and everything else is `once`: it is never
     repeated while its outcome is unknown. With an `idempotency_key` a request is `idempotent`; the vendor must
     honour the header that its provider names (`idempotency-key` where there is no provider).
+
+    With a `model` the answer is read as that type, and `UnexpectedAnswerError` names the path of what does not fit.
     """
 
     def __init__(self, connection: Connection, calls: Calls, *, deadline_s: float) -> None:
@@ -43,36 +52,140 @@ class HttpFacade:
     ) -> Response:
         """Send a request. `path` starts with `/` and is relative to the connection's base URL."""
         if idempotency_key:
-            if not self._connection.provider.idempotency_header:
-                raise UnsupportedFeatureError(f"{self._connection.provider.title} honours no idempotency key.")
             effect = effect or Effect.IDEMPOTENT
         request = build_request(method, path, json=json, body=body, query=query, headers=headers, effect=effect)
-        wanted = Wanted(
-            operation=f"http.{method.lower()}",
-            candidates=(self._connection,),
-            begin=lambda _: _single(msgspec.structs.replace(request, idempotency_key=idempotency_key)),
-            deadline_s=self._deadline_s,
-        )
-        response: Response = await self._calls.make(wanted, options)
+        request = msgspec.structs.replace(request, idempotency_key=idempotency_key)
+        response: Response = await self._send(request, None, options)
         return response
 
+    @overload
     async def get(
         self, path: str, *, query: Query | None = None, headers: Mapping[str, str] | None = None,
         **options: Unpack[CallOptions],
-    ) -> Response:  # fmt: skip
-        """Send GET."""
-        return await self.request("GET", path, query=query, headers=headers, **options)
+    ) -> Response: ...  # fmt: skip
 
+    @overload
+    async def get(
+        self, path: str, *, model: type[T], query: Query | None = None, headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> T: ...  # fmt: skip
+
+    async def get(
+        self, path: str, *, model: Any = None, query: Query | None = None, headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Any:  # fmt: skip
+        """Send GET."""
+        return await self._send(build_request("GET", path, query=query, headers=headers), model, options)
+
+    @overload
     async def post(
         self, path: str, *, json: Any = None, body: bytes = b"", headers: Mapping[str, str] | None = None,
         effect: Effect | None = None, idempotency_key: str | None = None, **options: Unpack[CallOptions],
-    ) -> Response:  # fmt: skip
+    ) -> Response: ...  # fmt: skip
+
+    @overload
+    async def post(
+        self, path: str, *, model: type[T], json: Any = None, body: bytes = b"",
+        headers: Mapping[str, str] | None = None, effect: Effect | None = None, idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> T: ...  # fmt: skip
+
+    async def post(
+        self, path: str, *, model: Any = None, json: Any = None, body: bytes = b"",
+        headers: Mapping[str, str] | None = None, effect: Effect | None = None, idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Any:  # fmt: skip
         """Send POST; `once` unless `effect` or an idempotency key says otherwise."""
-        return await self.request(
-            "POST", path, json=json, body=body, headers=headers, effect=effect, idempotency_key=idempotency_key,
-            **options,
-        )  # fmt: skip
+        if idempotency_key:
+            effect = effect or Effect.IDEMPOTENT
+        request = build_request("POST", path, json=json, body=body, headers=headers, effect=effect)
+        return await self._send(msgspec.structs.replace(request, idempotency_key=idempotency_key), model, options)
+
+    @overload
+    def paginate(
+        self, path: str, *, query: Query | None = None, headers: Mapping[str, str] | None = None,
+        items_at: str | None = None, position: Mapping[str, Any] | None = None, **options: Unpack[CallOptions],
+    ) -> AsyncIterator[ListPage[Any]]: ...  # fmt: skip
+
+    @overload
+    def paginate(
+        self, path: str, *, model: type[T], query: Query | None = None, headers: Mapping[str, str] | None = None,
+        items_at: str | None = None, position: Mapping[str, Any] | None = None, **options: Unpack[CallOptions],
+    ) -> AsyncIterator[ListPage[T]]: ...  # fmt: skip
+
+    def paginate(
+        self, path: str, *, model: Any = Any, query: Query | None = None, headers: Mapping[str, str] | None = None,
+        items_at: str | None = None, position: Mapping[str, Any] | None = None, **options: Unpack[CallOptions],
+    ) -> AsyncIterator[ListPage[Any]]:  # fmt: skip
+        """Yield a list's pages, each asked for only when wanted, as the connection's `pagination` says.
+
+        `items_at` (`data.items`) is in place of the configuration's, `model` the type of an item. Each page is a call
+        with its own deadline; all share a correlation id. To go on later, pass a page's `position` with the same path
+        and query. Raises `UnexpectedAnswerError` for a list that goes in circles or does not end, and
+        `HostBlockedError` for one that leads to another server.
+        """
+        first = build_request("GET", path, query=query, headers=headers)
+        pager = open_pager(self._connection, first, items_at=items_at, position=position)
+
+        async def ask(begin: Callable[[], Operation[ListPage[Any]]], before: ListPage[Any] | None) -> ListPage[Any]:
+            if before is not None and before.call is not None and not options.get("correlation_id"):
+                options["correlation_id"] = before.call.call_id
+            page: ListPage[Any] = await self._call("http.paginate", begin, options)
+            return page
+
+        return iter_pages(pager, self._connection, model, ask)
+
+    def bulk(
+        self,
+        requests: Requests,
+        *,
+        at_once: int = 10,
+        on_progress: OnProgress | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncIterator[BulkResult]:
+        """Send many requests, `at_once` at a time, and yield each result as it comes; `index` is its place.
+
+        `requests` may be an (async) iterator: it is read as places become free. A failure is a result with an `error`.
+        No more than the connection's `concurrency.limit` are sent at once. Each request has a deadline of its own.
+        Leave it early with `contextlib.aclosing`, or by cancelling: what is under way is cancelled.
+        """
+        if at_once < 1:
+            raise InvalidArgumentError(f"at_once is {at_once}.", hint="Send at least one at a time.")
+
+        async def send(request: Request) -> Response:
+            if request.idempotency_key and request.effect is Effect.ONCE:
+                request = msgspec.structs.replace(request, effect=Effect.IDEMPOTENT)
+            response: Response = await self._send(request, None, options)
+            return response
+
+        at_once = min(at_once, self._connection.concurrency.limit)
+        return run_bulk(requests, send, at_once=at_once, on_progress=on_progress)
+
+    async def _send(self, request: Request, model: Any, options: CallOptions) -> Any:
+        """Send one request; return its answer, or what `model` makes of it."""
+        if request.idempotency_key and not self._connection.provider.idempotency_header:
+            raise UnsupportedFeatureError(f"{self._connection.provider.title} honours no idempotency key.")
+        name = f"http.{request.method.lower()}"
+        if model is None:
+            return await self._call(name, lambda: _single(request), options)
+        return (await self._call(name, lambda: _decoded(request, model), options)).value
+
+    async def _call(self, name: str, begin: Callable[[], Operation[Any]], options: CallOptions) -> Any:
+        wanted = Wanted(
+            operation=name, candidates=(self._connection,), begin=lambda _: begin(), deadline_s=self._deadline_s
+        )
+        return await self._calls.make(wanted, options)
+
+
+class _Decoded(Answer, Generic[T], frozen=True, kw_only=True):
+    """An answer as the caller's model."""
+
+    value: T
 
 
 def _single(request: Request) -> Operation[Response]:
     return (yield request)
+
+
+def _decoded(request: Request, model: type[T]) -> Operation[_Decoded[T]]:
+    return _Decoded(value=decode((yield request), model))

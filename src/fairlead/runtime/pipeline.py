@@ -24,11 +24,11 @@ from fairlead.model.message import Request, Response
 from fairlead.model.operation import Operation
 from fairlead.model.outcome import Failure, Outcome, Phase
 from fairlead.observe.events import AttemptFinished
+from fairlead.runtime.assess import assess
 from fairlead.runtime.connection import Connection, Lease
 from fairlead.runtime.doubt import Doubt
 from fairlead.runtime.explain import conceal, explain, explain_stumble
 from fairlead.runtime.ports import Ports
-from fairlead.spec.answer import text_at
 from fairlead.spec.outcomes import Verdict, Wait, classify
 from fairlead.spec.retry_after import parse_retry_after
 
@@ -217,7 +217,8 @@ async def exchange(
     started = ports.clock.monotonic()
     timeout_s = min(connection.policy.attempt_s, call.deadline.remaining(started) / left)
     try:
-        signed = sign(keyed(request, connection), connection.provider.auth, connection.credentials)
+        now = ports.clock.wall()
+        signed = sign(dressed(request, connection), connection.provider.auth, connection.credentials, now=now)
         answer = await connection.transport.exchange(signed, timeout_s=timeout_s)
     except BaseException:
         connection.release(lease)
@@ -229,22 +230,21 @@ async def exchange(
     return answer, seconds
 
 
-def keyed(request: Request, connection: Connection) -> Request:
-    """Return the request with its idempotency key in the vendor's header: the same in every repeat."""
+def dressed(request: Request, connection: Connection) -> Request:
+    """Return the request with the vendor's fixed headers, and its idempotency key: the same in every repeat."""
+    pairs = list(connection.provider.fixed_headers)
+    if pairs:
+        given = {name.lower() for name, _ in request.headers}
+        pairs = [pair for pair in pairs if pair[0].lower() not in given]
     header = connection.provider.idempotency_header
-    if not (request.idempotency_key and header):
-        return request
-    pairs = checked_headers(((header, request.idempotency_key),))
-    return msgspec.structs.replace(request, headers=(*request.headers, *pairs))
+    if request.idempotency_key and header:
+        pairs += checked_headers(((header, request.idempotency_key),))
+    return msgspec.structs.replace(request, headers=(*request.headers, *pairs)) if pairs else request
 
 
 def judge(connection: Connection, operation: Operation[Any], request: Request, answer: Response | Broken) -> Step:
     """Classify an exchange, and let the operation read a good answer."""
-    provider = connection.provider
-    phase = answer.phase if isinstance(answer, Broken) else Phase.ANSWERED
-    seen = answer.failure if isinstance(answer, Broken) else answer.status
-    code = None if isinstance(answer, Broken) or answer.status < 400 else text_at(answer, provider.error_code_at)
-    verdict = classify(seen, phase=phase, effect=request.effect, rules=provider.errors, code=code)
+    verdict = assess(connection.provider, request, answer)
     if verdict.error is not None or isinstance(answer, Broken):
         return Step(verdict, explain(verdict, answer, connection))
     try:

@@ -24,7 +24,13 @@ def provider_names() -> list[str]:
 def load_provider(name: str) -> Provider:
     """Return a provider's declaration; raise `UnknownProviderError`, with the closest name, where there is none."""
     for entry in entry_points(group=_GROUP, name=name):
-        found: Provider = entry.load()
+        try:
+            found: Provider = entry.load()
+        except Exception as error:  # noqa: BLE001  # whatever another package does while it is imported
+            raise UnknownProviderError(
+                f"The provider {name!r}, which another package offers as {entry.value}, cannot be loaded: {error!r}.",
+                hint="Mend that package, or remove it.",
+            ) from None
         return found
     names = provider_names()
     if name not in names:

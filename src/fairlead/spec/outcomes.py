@@ -85,6 +85,9 @@ TABLE: tuple[Row, ...] = (
     Row(name="timeout before sending", seen=Failure.TIMEOUT, was_sent=False, outcome=NOT_DONE, is_transient=True,
         wait=Wait.BACKOFF, error=errors.AttemptTimeoutError,
         reason="Time ran out while queueing, resolving or connecting; nothing was sent."),
+    Row(name="turned away", seen=Failure.TURNED_AWAY, outcome=NOT_DONE, is_transient=True, wait=Wait.BACKOFF,
+        error=errors.UnavailableError,
+        reason="RFC 9113 §8.7: by REFUSED_STREAM or GOAWAY the server says that it did not look at the request."),
     Row(name="reset after sending", seen=Failure.RESET, outcome=IN_DOUBT, is_transient=True,
         wait=Wait.BACKOFF, error=errors.ConnectionLostError,
         reason="The vendor may have acted before the connection broke."),
@@ -200,13 +203,16 @@ def classify(
     rules: tuple[ErrorRule, ...] = (),
     code: str | None = None,
 ) -> Verdict:
-    """Judge an exchange by what was seen (a failure, or a status), how far it got, and what it would do."""
+    """Judge an exchange by what was seen (a failure, or a status), how far it got, and what it would do.
+
+    Rules for a good status are about errors in its body: see `classify_refusal`.
+    """
     row = next(row for row in TABLE if row.matches(seen, phase))
     outcome = row.outcome[effect]
     is_transient = row.is_transient and (not row.only_if_keyed or effect is Effect.IDEMPOTENT)
     wait, error, name = row.wait, row.error, row.name
     for rule in rules:
-        if rule.status == seen and rule.code in (None, code):
+        if rule.status == seen and rule.status >= 300 and rule.code in (None, code):
             outcome = rule.outcome or outcome
             is_transient, wait, error, name = (
                 rule.is_transient,
@@ -215,6 +221,31 @@ def classify(
                 f"rule for {rule.status}",
             )
             break
+    return _verdict(outcome, effect, is_transient=is_transient, wait=wait, error=error, name=name)
+
+
+def classify_refusal(status: int, code: str, *, effect: Effect, rules: tuple[ErrorRule, ...] = ()) -> Verdict:
+    """Judge a good status with the vendor's error code in the body. Without a rule nobody says how far it got."""
+    rule = next((each for each in rules if each.status == status and each.code in (None, code)), None)
+    return _verdict(
+        (rule and rule.outcome) or IN_DOUBT[effect],
+        effect,
+        is_transient=rule is not None and rule.is_transient,
+        wait=rule.wait if rule else Wait.NOTHING,
+        error=rule.error if rule else errors.ProviderError,
+        name="refused in the body",
+    )
+
+
+def _verdict(
+    outcome: Outcome,
+    effect: Effect,
+    *,
+    is_transient: bool,
+    wait: Wait,
+    error: type[errors.FairleadError] | None,
+    name: str,
+) -> Verdict:
     return Verdict(
         outcome=outcome,
         is_transient=is_transient,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
+from fairlead.model.headers import Pairs
 from fairlead.model.operation import Operation
 from fairlead.spec.outcomes import ErrorRule
+from fairlead.spec.pagination import Pagination
 
 
 class Place(StrEnum):
@@ -17,10 +20,11 @@ class Place(StrEnum):
 
     HEADER = "header"
     QUERY = "query"
+    PATH = "path"
 
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """A credential field sent as it is, in a header or in the query."""
+    """A credential field sent as it is, under its name in a header or the query, or for `{name}` in the path."""
 
     field: str
     place: Place
@@ -40,7 +44,34 @@ class Bearer(msgspec.Struct, frozen=True):
     field: str = "token"
 
 
-Auth = tuple[ApiKey, ...] | Basic | Bearer
+class Encoding(StrEnum):
+    """How the bytes of a signature are written."""
+
+    HEX = "hex"
+    BASE64 = "base64"
+
+
+class Hmac(msgspec.Struct, frozen=True, kw_only=True):
+    """An HMAC-SHA256 (RFC 2104) of `message`, keyed with one credential field, in a header.
+
+    `message` is a template of `{method}`, `{path}` (with that of the base URL), `{query}` (as sent), `{timestamp}`
+    (whole seconds since 1970) and `{body}`. `id_field` is a credential sent beside it, where the vendor asks whose
+    signature it is.
+    """
+
+    header: str
+    field: str = "secret"
+    message: str = "{method}\n{path}\n{timestamp}\n{body}"
+    encoding: Encoding = Encoding.HEX
+    prefix: str = ""
+    timestamp_header: str = "x-timestamp"
+    id_header: str | None = None
+    id_field: str = "id"
+    #: The path of the base URL, which belongs to what the vendor sees.
+    base_path: str = ""
+
+
+Auth = tuple[ApiKey, ...] | Basic | Bearer | Hmac
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +134,19 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     #: Where an error body holds its code and its sentence.
     error_code_at: tuple[str, ...] = ()
     error_message_at: tuple[str, ...] = ()
+    #: Where good statuses carry an error code too: the codes that mean success. None where a good status says enough.
+    ok_codes: tuple[str, ...] | None = None
     idempotency_header: str | None = None
+    #: Headers of every request that does not have its own: the version of the API, where a header pins it.
+    fixed_headers: Pairs = ()
+    pagination: Pagination | None = None
     terms: Terms | None = None
+    #: The vendor's API is to be spoken to in HTTP/2.
+    http2: bool = False
     #: What kinds of the application's data a call hands to the vendor.
     data_sent: tuple[str, ...] = ()
+
+
+def variable_name(provider: str, credential: str) -> str:
+    """Return the environment variable that is suggested for a credential, as `ACME_API_KEY`."""
+    return re.sub("[^A-Z0-9_]", "_", f"{provider}_{credential}".upper())

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
+from difflib import get_close_matches
 from enum import StrEnum
 from random import Random
+from typing import Never
 
 import msgspec
+
+from fairlead.errors import InvalidArgumentError
 
 #: How many standard deviations the 99th percentile of a normal distribution lies above its middle.
 _P99_DEVIATIONS = 2.3263478740408408
@@ -37,24 +42,31 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     are in seconds. Raises `ValueError` for what cannot be.
     """
 
-    #: The latency's median and 99th percentile, lognormal between; a `latency_p99_s` of 0 makes every answer take
-    #: `latency_s`.
+    #: How long an answer takes: the median, or every one where there is no `latency_p99_s`.
     latency_s: float = 0.0
+    #: How long one answer of a hundred takes, or longer; lognormal in between.
     latency_p99_s: float = 0.0
+    #: The vendor's own error, with `error_status`.
     error_share: float = 0.0
+    #: The status of that error, from 400 to 599.
     error_status: int = 500
+    #: The connection is reset with half of the body sent.
     reset_share: float = 0.0
+    #: Nothing is ever answered.
     hang_share: float = 0.0
+    #: A good status, and half a JSON document that claims to be whole.
     malformed_share: float = 0.0
+    #: A good status, and the HTML page of some proxy.
     wrong_type_share: float = 0.0
-    #: Up for so long, then down for so long, and again. Both or neither.
+    #: Up for so long, then down for `flap_down_s`, and again.
     flap_up_s: float = 0.0
+    #: While it is down, connections are reset.
     flap_down_s: float = 0.0
     #: The vendor says that the quota is used up.
     is_quota_exhausted: bool = False
     #: The vendor says that requests come too fast.
     is_throttled: bool = False
-    #: What `Retry-After` says, where the vendor sends one; None sends none.
+    #: What `Retry-After` says, where the vendor sends one; null sends none.
     retry_after_s: float | None = None
 
     def __post_init__(self) -> None:
@@ -63,8 +75,9 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
                 raise ValueError(f"{name} is a share from 0 to 1, not {share}.")
         if sum(self._shares().values()) > 1 + 1e-9:
             raise ValueError("The shares exclude each other and cannot add up to more than 1.")
-        if min(self.latency_s, self.latency_p99_s, self.flap_up_s, self.flap_down_s) < 0:
-            raise ValueError("A time cannot be negative.")
+        for name in ("latency_s", "latency_p99_s", "flap_up_s", "flap_down_s", "retry_after_s"):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f"{name} is a time, which cannot be negative.")
         if self.latency_p99_s and not 0 < self.latency_s <= self.latency_p99_s:
             raise ValueError("latency_p99_s needs a latency_s above 0, and cannot lie below it.")
         if bool(self.flap_up_s) != bool(self.flap_down_s):
@@ -102,3 +115,30 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     def retry_after(self) -> tuple[tuple[str, str], ...]:
         """Return the `Retry-After` header in whole seconds, or nothing where none is sent."""
         return () if self.retry_after_s is None else (("Retry-After", str(math.ceil(self.retry_after_s))),)
+
+
+def parse_faults(text: str | bytes) -> Faults:
+    """Read faults from JSON; raise `InvalidArgumentError`, which names the field, for what cannot be."""
+    try:
+        return msgspec.json.decode(text, type=Faults)
+    except msgspec.ValidationError as error:
+        return _refuse(str(error))
+    except (msgspec.DecodeError, UnicodeError):
+        raise InvalidArgumentError(
+            "The faults are not JSON.", hint='Write them as {"error_share": 0.5, "latency_s": 0.2}.'
+        ) from None
+
+
+def _refuse(problem: str) -> Never:
+    """Say in our words what the library found wrong."""
+    names = Faults.__struct_fields__
+    if unknown := re.search("unknown field `(.*)`", problem):
+        close = get_close_matches(unknown[1], names, n=1)
+        raise InvalidArgumentError(
+            f"{unknown[1]!r} is not a fault.",
+            hint=f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(names)}.",
+        )
+    sentence, _, place = problem.partition(" - at `$.")
+    if sentence.startswith("Expected"):  # the library's own words, which leave out of what
+        sentence = f"{place.rstrip('`') or 'The faults'}: {sentence}."
+    raise InvalidArgumentError(sentence)

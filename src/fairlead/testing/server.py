@@ -10,18 +10,20 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import Mapping
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 from urllib.parse import parse_qsl, unquote
 
 import h11
 import msgspec
 
+from fairlead.errors import InvalidArgumentError
 from fairlead.model.headers import Headers
 from fairlead.model.ports import Clock
 from fairlead.runtime.ports import SystemClock
 from fairlead.testing.exchange import Books, FakeReply, FakeRequest
-from fairlead.testing.faults import Fault, Faults
+from fairlead.testing.faults import Fault, Faults, parse_faults
 
 _HOST = "127.0.0.1"
 _CHUNK = 64 * 1024
@@ -40,6 +42,9 @@ class FakeServer:
     Serves between `start` and `stop`, or within `async with`. `faults` may be replaced at any time, here or by
     `PUT /_fake/faults`. `port` 0 takes a free one. `random` and `clock` are chance and time; tests pass their own.
     """
+
+    #: What it accepts unless told otherwise: the name of each credential, as the provider declares it, and a value.
+    CREDENTIALS: ClassVar[Mapping[str, str]] = {}
 
     def __init__(
         self,
@@ -226,9 +231,9 @@ class FakeServer:
                 return FakeReply.json(200, msgspec.structs.asdict(self.faults))
             case "PUT", "faults":
                 try:
-                    self.faults = msgspec.json.decode(request.body, type=Faults)
-                except msgspec.MsgspecError as error:
-                    return FakeReply.json(400, {"message": str(error)})
+                    self.faults = parse_faults(request.body)
+                except InvalidArgumentError as error:
+                    return FakeReply.json(400, {"message": error.message, "hint": error.hint})
                 return FakeReply.json(200, msgspec.structs.asdict(self.faults))
             case "GET", "books":
                 return FakeReply.json(200, self.books)

@@ -2,29 +2,33 @@
 
 What the library would do of its own accord is switched off: it replays requests on dead connections, follows
 redirects, keeps cookies and reads proxies from the environment. Repeating is the pipeline's decision.
+`docs/explanation/transport.md` says what is guarded.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
+import socket
 from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import msgspec
+from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from fairlead.errors import InvalidSettingError
 from fairlead.model.exchange import Broken
 from fairlead.model.headers import Headers
 from fairlead.model.message import Request, Response, encode_query
 from fairlead.model.outcome import Failure, Phase
-from fairlead.transport.guard import AddressBlocked, socket_factory
+from fairlead.model.secret import Secret
+from fairlead.transport.guard import SYSTEM, AddressBlocked, Network, Resolve, anywhere, is_private_name, socket_factory
+from fairlead.transport.proxy import ProxyRefused, parse_proxy
+from fairlead.transport.tls import TlsOptions, load_tls, prepare_tls
 
 _CHUNK = 64 * 1024
-_USER_AGENT = "fairlead"
+USER_AGENT = "fairlead"
 
 
 class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +37,13 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str
     allow_private: bool = False
     ca_file: str | None = None
+    tls: TlsOptions = TlsOptions()
+    #: `http://host:port`; `proxy_login` is `user:password`.
+    proxy: str | None = None
+    proxy_login: Secret | None = None
+    allow_private_proxy: bool = False
+    http2: bool = False
+    follow_redirects: int = 0
     connect_s: float = 5.0
     read_s: float = 10.0
     max_answer_bytes: int = 10 * 1024 * 1024
@@ -40,13 +51,14 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpTransport:
-    """A pool of sockets to one base URL."""
+    """A pool of sockets to one base URL. Raises `InvalidSettingError` for options that cannot work."""
 
-    def __init__(self, options: HttpOptions) -> None:
+    def __init__(self, options: HttpOptions, *, network: Network = SYSTEM) -> None:
         self._options = options
+        self._network = network
         self._base = options.base_url.rstrip("/")
-        # The system's certificates take a while to load: only when they are needed. A file of one's own is tried now.
-        self._tls = _load_tls(options.ca_file) if options.ca_file else None
+        self._proxy = parse_proxy(options.proxy, options.proxy_login)
+        self._tls = prepare_tls(options.base_url, options.ca_file, options.tls)
         self._session: aiohttp.ClientSession | None = None
 
     async def exchange(self, request: Request, *, timeout_s: float) -> Response | Broken:
@@ -54,10 +66,12 @@ class HttpTransport:
         progress = _Progress()
         query = f"?{encode_query(request.query)}" if request.query else ""
         url = URL(f"{self._base}{request.path}{query}", encoded=True)
+        if self._is_hidden(url):
+            return Broken(Failure.BLOCKED, Phase.QUEUED, _detail(AddressBlocked(), url))
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._exchange(request, url, progress)
-        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, _TooLarge) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, _TooLarge, ProxyRefused) as error:
             return Broken(_failure(error, progress.phase), progress.phase, _detail(error, url))
 
     async def close(self) -> None:
@@ -66,21 +80,76 @@ class HttpTransport:
             await self._session.close()
             self._session = None
 
+    def _is_hidden(self, url: URL) -> bool:
+        """Whether the vendor is private by its name, and behind a proxy, where no guard sees its address."""
+        return self._proxy is not None and not self._options.allow_private and is_private_name(url.raw_host or "")
+
     async def _exchange(self, request: Request, url: URL, progress: _Progress) -> Response:
         if self._session is None:
-            self._session = _open_session(self._options, self._tls or _load_tls(None))
+            self._session = self._open_session()
+        proxy = self._proxy
+        login = proxy.authorization() if proxy else {}
+        is_tunnelled = url.scheme == "https"  # and then what is the proxy's must not reach the vendor
         async with self._session.request(
             request.method,
             url,
-            headers=request.headers,
+            headers=request.headers if is_tunnelled else (*request.headers, *login.items()),
             data=_payload(request.body),
             allow_redirects=False,
+            proxy=proxy.url if proxy else None,
+            proxy_headers=login if is_tunnelled else None,
             trace_request_ctx=progress,
         ) as answer:
+            if proxy and not is_tunnelled and answer.status == 407:  # RFC 9110 §15.5.8: only a proxy says so
+                progress.phase = Phase.CONNECTING
+                raise ProxyRefused(407)
             progress.phase = Phase.RECEIVING
             body = b"" if request.method == "HEAD" else await _read(answer, self._options.max_answer_bytes)
         pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.raw_headers)
         return Response(status=answer.status, headers=Headers(pairs), body=body)
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        options = self._options
+        needs_tls = options.base_url.lower().startswith("https:")
+        is_free = options.allow_private_proxy if self._proxy else options.allow_private
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                ssl=self._tls or (load_tls(None, TlsOptions()) if needs_tls else True),
+                limit=options.pool,
+                resolver=_Resolver(self._network.resolve),
+                socket_factory=socket_factory(anywhere if is_free else self._network.may_reach),
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            headers={"user-agent": USER_AGENT},
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=options.connect_s, sock_read=options.read_s, ceil_threshold=float("inf")
+            ),
+            trace_configs=[_tracing()],
+        )
+        # It would send GET, PUT and DELETE a second time when a kept connection turns out dead, unasked.
+        session._retry_connection = False  # noqa: SLF001  # no public switch exists; a test guards it
+        return session
+
+
+class _Resolver(AbstractResolver):
+    """Lets the library resolve names as we do."""
+
+    def __init__(self, ask: Resolve) -> None:
+        self._ask = ask
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[ResolveResult]:
+        """Return every address of a name."""
+        found = [
+            ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)
+            for address in await self._ask(host, port)
+        ]
+        if not found:
+            raise OSError("no address")
+        return found
+
+    async def close(self) -> None:
+        """Leave everything as it is: nothing was opened."""
 
 
 class _Progress:
@@ -117,37 +186,6 @@ def _payload(body: bytes) -> bytes | BytesIO | None:
     return BytesIO(body) if len(body) > _CHUNK else body or None
 
 
-def _load_tls(ca_file: str | None) -> ssl.SSLContext:
-    try:
-        tls = ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # ssl.SSLError is one
-        raise InvalidSettingError(
-            f"{ca_file} cannot be used: {error.strerror or error.args[-1]}.", hint="Name a file of PEM certificates."
-        ) from None
-    tls.minimum_version = ssl.TLSVersion.TLSv1_2
-    return tls
-
-
-def _open_session(options: HttpOptions, tls: ssl.SSLContext) -> aiohttp.ClientSession:
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            ssl=tls,
-            limit=options.pool,
-            socket_factory=socket_factory(allow_private=options.allow_private),
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        headers={"user-agent": _USER_AGENT},
-        timeout=aiohttp.ClientTimeout(
-            total=None, sock_connect=options.connect_s, sock_read=options.read_s, ceil_threshold=float("inf")
-        ),
-        trace_configs=[_tracing()],
-    )
-    # It would send GET, PUT and DELETE a second time when a kept connection turns out dead, unasked.
-    session._retry_connection = False  # noqa: SLF001  # no public switch exists; a test guards it
-    return session
-
-
 def _tracing() -> aiohttp.TraceConfig:
     """Follow each exchange. From the moment a connection is ready, its request may have left."""
 
@@ -168,27 +206,42 @@ def _tracing() -> aiohttp.TraceConfig:
 
 
 def _failure(error: BaseException, phase: Phase) -> Failure:
-    """Say in our words how the exchange broke off."""
+    """Say in our words how the exchange broke off. What is garbled before anything was sent, a proxy garbled."""
+    failure = _cause(error, phase)
+    return Failure.RESET if failure is Failure.PROTOCOL and not phase.was_sent else failure
+
+
+def _cause(error: BaseException, phase: Phase) -> Failure:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return _connect_failure(error)
     match error:
         case _TooLarge():
             return Failure.TOO_LARGE
+        case ProxyRefused() | aiohttp.ClientHttpProxyError():
+            return Failure.REFUSED
         case TimeoutError():
             return Failure.TIMEOUT
-        case aiohttp.ClientConnectorDNSError() | UnicodeError():  # the latter for what cannot be a name, as `a..b`
+        case UnicodeError() | aiohttp.InvalidURL():  # what cannot be a name, as `a..b` or `127.1`
             return Failure.DNS
-        case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError():
-            return Failure.TLS
-        case aiohttp.ClientConnectorError(os_error=AddressBlocked()):
-            return Failure.BLOCKED
-        case aiohttp.ClientConnectorError(os_error=ConnectionResetError() | BrokenPipeError()):
-            return Failure.RESET
-        case aiohttp.ClientConnectorError():
-            return Failure.REFUSED
         case aiohttp.ClientResponseError():
             return Failure.PROTOCOL
         case aiohttp.ClientPayloadError() if _is_unpacking(error):
             return Failure.PROTOCOL
     return Failure.TRUNCATED if phase >= Phase.RECEIVING else Failure.RESET
+
+
+def _connect_failure(error: aiohttp.ClientConnectorError) -> Failure:
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return Failure.DNS
+        case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError():
+            return Failure.TLS
+    match error.os_error:
+        case AddressBlocked():
+            return Failure.BLOCKED
+        case ConnectionResetError() | BrokenPipeError():
+            return Failure.RESET
+    return Failure.REFUSED
 
 
 def _is_unpacking(error: BaseException) -> bool:
@@ -199,6 +252,12 @@ def _is_unpacking(error: BaseException) -> bool:
 
 def _detail(error: BaseException, url: URL) -> str:
     """Describe the failure with the host alone: a query may hold a key."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        error = ProxyRefused(error.status)
     reason: Any = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
     text = getattr(reason, "strerror", None) or getattr(reason, "reason", None) or (str(reason) if reason else "")
+    if isinstance(error, ProxyRefused | AddressBlocked):
+        text = str(error)
+    elif isinstance(error, aiohttp.ClientProxyConnectionError):
+        text = f"the proxy: {text}"
     return f"{url.scheme}://{url.host_port_subcomponent}" + (f" ({text})" if text else "")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from fairlead.auth.sign import sign
 from fairlead.errors import InvalidArgumentError
-from fairlead.model.message import Request
+from fairlead.model.message import Request, is_path
 from fairlead.model.secret import Secret
 from fairlead.spec.provider import ApiKey, Auth, Basic, Bearer, Place
 
@@ -42,6 +43,36 @@ def test_several_keys_and_one_that_was_not_given() -> None:
     signed = sign(REQUEST, keys, secrets(id="1", key="2"))
     assert signed.query == (("q", "x"), ("app_id", "1"))
     assert signed.headers == (*UNSIGNED, ("x-key", "2"))
+
+
+def test_a_key_in_the_path() -> None:
+    request = Request.get("/v1/{key}/things/{key}", query={"q": "x"})
+    signed = sign(request, (ApiKey("api_key", Place.PATH, "key"),), secrets(api_key=CANARY))
+    assert signed.path == f"/v1/{CANARY}/things/{CANARY}"
+    assert (signed.query, signed.headers) == (request.query, request.headers)
+
+
+def test_a_path_without_the_placeholder_or_the_credential_stays_as_it_is() -> None:
+    keys = (ApiKey("api_key", Place.PATH, "key"),)
+    assert sign(REQUEST, keys, secrets(api_key=CANARY)) == REQUEST
+    placeholder = Request.get("/v1/{key}/things")
+    assert sign(placeholder, keys, {}) == placeholder
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1).filter(lambda text: text not in {".", ".."}))
+def test_a_key_in_the_path_keeps_to_its_segment(value: str) -> None:
+    keys = (ApiKey("one", Place.PATH, "one"), ApiKey("two", Place.PATH, "two"))
+    signed = sign(Request.get("/{one}/things"), keys, secrets(one=value, two=CANARY))
+    _, segment, rest = signed.path.split("/")
+    assert (unquote(segment), rest) == (value, "things")
+    assert is_path(signed.path)
+    assert repr(signed) == "Request(GET /{one}/things, read)"
+
+
+@pytest.mark.parametrize("value", ["", ".", ".."])
+def test_a_key_cannot_lead_to_another_path(value: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="'api_key' cannot be part of a path"):
+        sign(Request.get("/{key}/things"), (ApiKey("api_key", Place.PATH, "key"),), secrets(api_key=value))
 
 
 def test_no_keys_at_all() -> None:

@@ -33,6 +33,7 @@ def test_faults_come_in_their_shares() -> None:
         {"hang_share": -0.1},
         {"error_share": 0.6, "reset_share": 0.6},
         {"latency_s": -1},
+        {"retry_after_s": -1},
         {"latency_p99_s": 1},
         {"latency_s": 2, "latency_p99_s": 1},
         {"flap_up_s": 1},

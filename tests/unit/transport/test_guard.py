@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.transport.guard import AddressBlocked, is_public, socket_factory
+from fairlead.transport.guard import AddressBlocked, Reach, anywhere, is_private_name, is_public, socket_factory
 
 BLOCKED = {
     "127.0.0.1": "loopback",
@@ -98,11 +98,50 @@ def test_a_wrapped_address_is_as_public_as_the_one_within(wrapping: str, address
 def test_a_blocked_address_gets_no_socket(address: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with pytest.raises(AddressBlocked, match="not a public address"):
-        socket_factory(allow_private=False)((family, socket.SOCK_STREAM, 0, "", (address, 80)))
+        socket_factory(is_public)((family, socket.SOCK_STREAM, 0, "", (address, 80)))
 
 
-@pytest.mark.parametrize(("address", "allow_private"), [("127.0.0.1", True), ("8.8.8.8", False)])
-def test_others_do(address: str, *, allow_private: bool) -> None:
+@pytest.mark.parametrize(("address", "may_reach"), [("127.0.0.1", anywhere), ("8.8.8.8", is_public)])
+def test_others_do(address: str, may_reach: Reach) -> None:
     info = (socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, 80))
-    with socket_factory(allow_private=allow_private)(info) as made:
+    with socket_factory(may_reach)(info) as made:
         assert (made.family, made.type) == (socket.AF_INET, socket.SOCK_STREAM)
+
+
+# --- Names that somebody else resolves ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", BLOCKED, ids=lambda address: f"{address} {BLOCKED[address]}")
+def test_a_private_address_as_text_is_private(address: str) -> None:
+    assert is_private_name(address)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "api.localhost",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "127.0.0.1.",
+        "127.1",
+        "0x7f.0.0.1",
+        "0x7f000001",
+        "2130706433",
+        "017700000001",
+        "0",
+        "10.1",
+    ],
+)
+def test_so_is_an_odd_spelling_of_one(host: str) -> None:
+    assert is_private_name(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [*PUBLIC, "example.com", "localhost.example.com", "notlocalhost", "10.example", "\u00e9.example", "a..b", ""],
+)
+def test_what_only_a_resolver_knows_is_not(host: str) -> None:
+    assert not is_private_name(host)

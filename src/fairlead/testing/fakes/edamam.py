@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import cache
 from hashlib import blake2b
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -91,6 +91,8 @@ class EdamamFake(FakeServer):
     `calls_per_minute` and `calls_per_month` hold for each application (the developer plan: 10 a minute). With
     `needs_account_user`, requests without the header `Edamam-Account-User` are refused.
     """
+
+    CREDENTIALS: ClassVar[Mapping[str, str]] = {"app_id": APP_ID, "app_key": APP_KEY}
 
     def __init__(
         self,

@@ -7,11 +7,11 @@ users quote in public repositories (2020 to 2026), see `tests/providers/spoonacu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -90,6 +90,8 @@ class _RefusalError(Exception):
 
 class SpoonacularFake(FakeServer):
     """A Spoonacular that accepts `api_keys`, and allows each of them `points_per_day` (the free plan: 50)."""
+
+    CREDENTIALS: ClassVar[Mapping[str, str]] = {"api_key": API_KEY}
 
     def __init__(
         self,

@@ -13,34 +13,51 @@ from fairlead.model.message import Response
 from fairlead.model.outcome import Effect, Failure, Outcome, Phase
 from fairlead.spec.answer import decode
 from fairlead.spec.outcomes import TABLE, classify
-from raw_server import EMPTY, ignore, reply, reply_once
+from raw_server import ignore, reply_once
 from stages import (
     CANARY,
-    CHUNKED,
-    ELSEWHERE,
+    CLIENTS,
+    NOBODY_LISTENS,
     SHORT_S,
     Authority,
+    Client,
     Stage,
     answer,
     body,
-    claim_two_gigabytes,
-    close_after_request,
-    close_at_hello,
-    drop_a_bomb,
-    exchange,
-    http,
-    nobody_listens,
+    hello,
     plain,
     request_for,
-    reset_after_request,
-    reset_at_hello,
-    reset_in_body,
     secure,
-    speak_plainly,
-    stall_in_body,
-    stream_on_and_on,
     unknown,
 )
+from talks import (
+    BOMB,
+    FINE,
+    GIVEN_UP,
+    GONE_AWAY,
+    HALF,
+    HALF_AND_NO_MORE,
+    HALF_AND_RESET,
+    HALF_AND_STALL,
+    HALF_CHUNK,
+    HANG_UP,
+    LONG_FIELD,
+    MANY_FIELDS,
+    NOT_HTTP,
+    ON_AND_ON,
+    QUIET,
+    REFUSED_STREAM,
+    RESET,
+    TWO_GIGABYTES,
+    Talk,
+    close_at_hello,
+    reset_at_hello,
+    saying,
+    speak_plainly,
+)
+
+ELSEWHERE = "Location: /elsewhere"
+SWITCH = Talk(reply_once(b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: odd\r\n\r\n"))
 
 
 class Thing(msgspec.Struct):
@@ -66,42 +83,49 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case("host blocked", plain(reply(EMPTY), allow_private=False), Failure.BLOCKED, Phase.CONNECTING, "NNN"),
-    Case("host blocked", plain(reply(EMPTY), host="localhost", allow_private=False), Failure.BLOCKED, Phase.CONNECTING,
+    Case("host blocked", plain(FINE, allow_private=False), Failure.BLOCKED, Phase.CONNECTING, "NNN"),
+    Case("host blocked", plain(FINE, host="localhost", allow_private=False), Failure.BLOCKED, Phase.CONNECTING,
          "NNN", note="a name that leads to it"),
     Case("name not found", unknown(".".join(["a" * 60] * 5)), Failure.DNS, Phase.RESOLVING, "NNN", "rio",
          note="longer than DNS allows, so that no resolver is asked"),
     Case("name not found", unknown("a..example"), Failure.DNS, Phase.RESOLVING, "NNN", "rio", note="cannot be a name"),
-    Case("connection refused", nobody_listens, Failure.REFUSED, Phase.CONNECTING, "NNN", "rio"),
+    Case("connection refused", NOBODY_LISTENS, Failure.REFUSED, Phase.CONNECTING, "NNN", "rio"),
     Case("TLS failure", secure("127.0.0.1", is_trusted=False), Failure.TLS, Phase.CONNECTING, "NNN",
          note="nobody vouches for it"),
     Case("TLS failure", secure("other.example", is_trusted=True), Failure.TLS, Phase.CONNECTING, "NNN",
          note="of somebody else"),
-    Case("TLS failure", plain(speak_plainly, scheme="https"), Failure.TLS, Phase.CONNECTING, "NNN", note="no TLS"),
-    Case("reset before sending", plain(reset_at_hello, scheme="https"), Failure.RESET, Phase.CONNECTING, "NNN", "rio"),
-    Case("reset before sending", plain(close_at_hello, scheme="https"), Failure.RESET, Phase.CONNECTING, "NNN", "rio",
+    Case("TLS failure", hello(speak_plainly), Failure.TLS, Phase.CONNECTING, "NNN", note="no TLS"),
+    Case("reset before sending", hello(reset_at_hello), Failure.RESET, Phase.CONNECTING, "NNN", "rio"),
+    Case("reset before sending", hello(close_at_hello), Failure.RESET, Phase.CONNECTING, "NNN", "rio",
          note="closed in order"),
-    Case("timeout before sending", plain(ignore, scheme="https", connect_s=SHORT_S), Failure.TIMEOUT, Phase.CONNECTING,
+    Case("timeout before sending", hello(ignore, connect_s=SHORT_S), Failure.TIMEOUT, Phase.CONNECTING,
          "NNN", "rio"),
-    Case("reset after sending", plain(reset_after_request), Failure.RESET, Phase.WAITING, "NUU", "ri"),
-    Case("reset after sending", plain(close_after_request), Failure.RESET, Phase.WAITING, "NUU", "ri",
+    Case("turned away", plain(REFUSED_STREAM), Failure.TURNED_AWAY, Phase.WAITING, "NNN", "rio"),
+    Case("turned away", plain(GONE_AWAY), Failure.TURNED_AWAY, Phase.WAITING, "NNN", "rio", note="by one who leaves"),
+    Case("reset after sending", plain(RESET), Failure.RESET, Phase.WAITING, "NUU", "ri"),
+    Case("reset after sending", plain(HANG_UP), Failure.RESET, Phase.WAITING, "NUU", "ri",
          note="closed in order"),
-    Case("timeout after sending", plain(ignore, read_s=SHORT_S), Failure.TIMEOUT, Phase.WAITING, "NUU", "ri"),
-    Case("timeout after sending", plain(stall_in_body, read_s=0.2), Failure.TIMEOUT, Phase.RECEIVING, "NUU", "ri",
+    Case("reset after sending", plain(GIVEN_UP), Failure.RESET, Phase.WAITING, "NUU", "ri", note="the stream alone"),
+    Case("timeout after sending", plain(QUIET, read_s=SHORT_S), Failure.TIMEOUT, Phase.WAITING, "NUU", "ri"),
+    Case("timeout after sending", plain(HALF_AND_STALL, read_s=0.2), Failure.TIMEOUT, Phase.RECEIVING, "NUU", "ri",
          note="in the body"),
-    Case("body cut short", plain(reply_once(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"done":')),
+    Case("body cut short", plain(HALF),
          Failure.TRUNCATED, Phase.RECEIVING, "NUU", "ri"),
-    Case("body cut short", plain(reply_once(CHUNKED + b'20\r\n{"done":')), Failure.TRUNCATED, Phase.RECEIVING,
+    Case("body cut short", plain(HALF_CHUNK), Failure.TRUNCATED, Phase.RECEIVING,
          "NUU", "ri", note="in a chunk"),
-    Case("body cut short", plain(reset_in_body), Failure.TRUNCATED, Phase.RECEIVING, "NUU", "ri", note="by a reset"),
-    Case("answer too large", plain(claim_two_gigabytes), Failure.TOO_LARGE, Phase.RECEIVING, "NUU", note="as it says"),
-    Case("answer too large", plain(stream_on_and_on), Failure.TOO_LARGE, Phase.RECEIVING, "NUU", note="in the end"),
-    Case("answer too large", plain(drop_a_bomb), Failure.TOO_LARGE, Phase.RECEIVING, "NUU", note="when unpacked"),
-    Case("not HTTP", plain(reply_once(b"SSH-2.0-OpenSSH_9.6\r\n")), Failure.PROTOCOL, Phase.WAITING, "NUU", "ri"),
-    Case("not HTTP", plain(reply_once(b"HTTP/1.1 200 OK\r\nContent-Length: some\r\n\r\n")), Failure.PROTOCOL,
+    Case("body cut short", plain(HALF_AND_RESET), Failure.TRUNCATED, Phase.RECEIVING, "NUU", "ri", note="by a reset"),
+    Case("body cut short", plain(HALF_AND_NO_MORE), Failure.TRUNCATED, Phase.RECEIVING, "NUU", "ri",
+         note="the stream alone"),
+    Case("answer too large", plain(TWO_GIGABYTES), Failure.TOO_LARGE, Phase.RECEIVING, "NUU", note="as it says"),
+    Case("answer too large", plain(ON_AND_ON), Failure.TOO_LARGE, Phase.RECEIVING, "NUU", note="in the end"),
+    Case("answer too large", plain(BOMB), Failure.TOO_LARGE, Phase.RECEIVING, "NUU", note="when unpacked"),
+    Case("not HTTP", plain(NOT_HTTP), Failure.PROTOCOL, Phase.WAITING, "NUU", "ri"),
+    Case("not HTTP", plain(Talk(reply_once(b"HTTP/1.1 200 OK\r\nContent-Length: some\r\n\r\n"))), Failure.PROTOCOL,
          Phase.WAITING, "NUU", "ri", note="a length that is none"),
-    Case("not HTTP", plain(reply_once(http(200, b"not packed", "Content-Encoding: gzip"))), Failure.PROTOCOL,
+    Case("not HTTP", plain(saying(200, b"not packed", "Content-Encoding: gzip")), Failure.PROTOCOL,
          Phase.RECEIVING, "NUU", "ri", note="not packed as it says"),
+    Case("not HTTP", plain(LONG_FIELD), Failure.PROTOCOL, Phase.WAITING, "NUU", "ri", note="a field of 1 MB"),
+    Case("not HTTP", plain(MANY_FIELDS), Failure.PROTOCOL, Phase.WAITING, "NUU", "ri", note="1 MB of fields"),
     Case("malformed body", body(b'{"done": tr'), Failure.MALFORMED, Phase.ANSWERED, "NUU", "ri"),
     Case("malformed body", body(b"<html>Please log in</html>"), Failure.MALFORMED, Phase.ANSWERED, "NUU", "ri",
          note="a page of a proxy"),
@@ -135,8 +159,7 @@ CASES = (
     Case("server error", answer(502), 502, Phase.ANSWERED, "NUU", "ri"),
     Case("server error", answer(504), 504, Phase.ANSWERED, "NUU", "ri"),
     Case("no status", answer(799), 799, Phase.ANSWERED, "NUU"),
-    Case("no status", plain(reply_once(b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: odd\r\n\r\n")), 101,
-         Phase.ANSWERED, "NUU", note="a protocol that nobody asked for"),
+    Case("no status", plain(SWITCH), 101, Phase.ANSWERED, "NUU", note="a protocol that nobody asked for"),
 )  # fmt: skip
 
 LETTERS = {Outcome.DONE: "D", Outcome.NOT_DONE: "N", Outcome.UNKNOWN: "U"}
@@ -158,12 +181,20 @@ def what_was_seen(result: Response | Broken) -> Failure | int:
     return result.status
 
 
-@pytest.mark.parametrize("case", CASES, ids=name_of)
-async def test_the_way_an_exchange_ends_decides_its_outcome(case: Case, authority: Authority) -> None:
+PLAYED = [
+    pytest.param(case, client, id=f"{client.name}-{name_of(case)}")
+    for client in CLIENTS
+    for case in CASES
+    if case.stage.suits(client)
+]
+
+
+@pytest.mark.parametrize(("case", "client"), PLAYED)
+async def test_the_way_an_exchange_ends_decides_its_outcome(case: Case, client: Client, authority: Authority) -> None:
     outcomes, repeats = "", ""
     for effect in Effect:
-        async with case.stage(authority) as wanted:
-            result = await exchange(wanted, request_for(effect))
+        async with case.stage.open(authority, client) as wanted:
+            result = await client.exchange(wanted, request_for(effect))
 
         seen = what_was_seen(result)
         phase = result.phase if isinstance(result, Broken) else Phase.ANSWERED
