@@ -45,6 +45,7 @@ class _Background:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._closing: set[asyncio.Future[None]] = set()
 
     def run(self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine there and wait for it; an interrupt cancels it, whenever it comes."""
@@ -82,9 +83,15 @@ class _Background:
         try:
             while (item := self.run(step)) is not None:
                 yield item
-        finally:
-            if isinstance(stream, AsyncGenerator):
-                self.run(partial(_close, stream))
+        except GeneratorExit:  # also when it is garbage, in whatever thread and place: nobody may wait here
+            if self._loop is not None and isinstance(stream, AsyncGenerator):
+                self._loop.call_soon_threadsafe(self._close, stream)
+            raise
+
+    def _close(self, stream: AsyncGenerator[Any, None]) -> None:
+        task = asyncio.ensure_future(_aclose(stream))
+        self._closing.add(task)  # the loop itself keeps no hold of it
+        task.add_done_callback(self._closing.discard)
 
     def forget(self) -> None:
         """Start anew: in the child of a fork the thread is gone, and the lock may be held for ever."""
@@ -109,7 +116,7 @@ def _hand_over(answer: Future[T], task: asyncio.Task[T]) -> None:
         answer.set_result(task.result())
 
 
-async def _close(stream: AsyncGenerator[Any, None]) -> None:
+async def _aclose(stream: AsyncGenerator[Any, None]) -> None:
     await stream.aclose()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import inspect
 import os
 import signal
@@ -170,3 +171,17 @@ def test_lists_and_bulks_are_read_a_step_at_a_time() -> None:
             assert fake.books.requests == 2
             wanted = (Request.get("/recipes/complexSearch", query={"query": word}) for word in ("soup", "pasta", "pie"))
             assert sorted(result.index for result in fl.http("plain").bulk(wanted, at_once=2)) == [0, 1, 2]
+
+
+async def test_a_list_that_is_dropped_half_read_does_no_harm_wherever_it_is_collected() -> None:
+    def begin(url: str) -> None:
+        with sync.Fairlead(parse_settings(config(url)), environment=KEYS) as fl:
+            pages = fl.recipes.iter_pages("pasta")
+            next(pages)
+            held.append(pages)
+
+    held: list[object] = []
+    with vendor() as fake:
+        await asyncio.to_thread(begin, fake.url)
+        held.clear()  # in a thread with a running loop
+        gc.collect()
