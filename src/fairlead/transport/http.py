@@ -26,6 +26,7 @@ from fairlead.model.secret import Secret
 from fairlead.transport.guard import SYSTEM, AddressBlocked, Network, Resolve, anywhere, is_private_name, socket_factory
 from fairlead.transport.proxy import ProxyRefused, parse_proxy
 from fairlead.transport.tls import TlsOptions, load_tls, prepare_tls
+from fairlead.transport.unpack import ACCEPTED, BadPacking, Unpacker
 
 _CHUNK = 64 * 1024
 USER_AGENT = "fairlead"
@@ -71,7 +72,7 @@ class HttpTransport:
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._exchange(request, url, progress)
-        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, _TooLarge, ProxyRefused) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, _TooLarge, BadPacking, ProxyRefused) as error:
             return Broken(_failure(error, progress.phase), progress.phase, _detail(error, url))
 
     async def close(self) -> None:
@@ -121,7 +122,8 @@ class HttpTransport:
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
-            headers={"user-agent": USER_AGENT},
+            headers={"user-agent": USER_AGENT, "accept-encoding": ACCEPTED},
+            auto_decompress=False,  # it takes half a packed body for a whole one
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=options.connect_s, sock_read=options.read_s, ceil_threshold=float("inf")
             ),
@@ -170,14 +172,17 @@ async def _read(answer: aiohttp.ClientResponse, limit: int) -> bytes:
     if (answer.content_length or 0) > limit:
         answer.close()
         raise _TooLarge
+    unpacker = Unpacker(answer.headers.get("content-encoding", ""))
     chunks: list[bytes] = []
     size = 0
-    async for chunk in answer.content.iter_chunked(_CHUNK):
+    async for packed in answer.content.iter_chunked(_CHUNK):
+        chunk = unpacker.feed(packed, limit - size)
         size += len(chunk)
         if size > limit:
             answer.close()
             raise _TooLarge
         chunks.append(chunk)
+    unpacker.finish()
     return b"".join(chunks)
 
 
@@ -223,9 +228,7 @@ def _cause(error: BaseException, phase: Phase) -> Failure:
             return Failure.TIMEOUT
         case UnicodeError() | aiohttp.InvalidURL():  # what cannot be a name, as `a..b` or `127.1`
             return Failure.DNS
-        case aiohttp.ClientResponseError():
-            return Failure.PROTOCOL
-        case aiohttp.ClientPayloadError() if _is_unpacking(error):
+        case aiohttp.ClientResponseError() | BadPacking():
             return Failure.PROTOCOL
     return Failure.TRUNCATED if phase >= Phase.RECEIVING else Failure.RESET
 
@@ -242,12 +245,6 @@ def _connect_failure(error: aiohttp.ClientConnectorError) -> Failure:
         case ConnectionResetError() | BrokenPipeError():
             return Failure.RESET
     return Failure.REFUSED
-
-
-def _is_unpacking(error: BaseException) -> bool:
-    """Whether the body was complete, but not packed as its Content-Encoding says."""
-    cause = error.__cause__
-    return isinstance(cause, aiohttp.http_exceptions.ContentEncodingError)
 
 
 def _detail(error: BaseException, url: URL) -> str:

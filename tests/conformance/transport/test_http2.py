@@ -49,7 +49,10 @@ async def until_there_are(server: RawServer, requests: int) -> None:
 
 
 async def test_many_requests_share_a_connection(authority: Authority) -> None:
+    peers: list[H2Peer] = []
+
     async def script(peer: H2Peer) -> None:
+        peers.append(peer)
         streams = [await peer.read_request() for _ in range(20)]
         for stream in reversed(streams):
             await peer.send_head(stream, 200)
@@ -61,6 +64,7 @@ async def test_many_requests_share_a_connection(authority: Authority) -> None:
         results = await asyncio.gather(*asked)
     assert [result.body for result in results if isinstance(result, Response)] == [b"/%d" % n for n in range(20)]
     assert server.connections == 1
+    assert not peers[0].resets
 
 
 async def test_no_more_at_once_than_the_server_allows(authority: Authority) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import NamedTuple
 
 import msgspec
@@ -124,6 +125,8 @@ CASES = (
          Phase.WAITING, "NUU", "ri", note="a length that is none"),
     Case("not HTTP", plain(saying(200, b"not packed", "Content-Encoding: gzip")), Failure.PROTOCOL,
          Phase.RECEIVING, "NUU", "ri", note="not packed as it says"),
+    Case("not HTTP", plain(saying(200, gzip.compress(b'{"done": true}')[:-9], "Content-Encoding: gzip")),
+         Failure.PROTOCOL, Phase.RECEIVING, "NUU", "ri", note="packed, and cut before it was sent"),
     Case("not HTTP", plain(LONG_FIELD), Failure.PROTOCOL, Phase.WAITING, "NUU", "ri", note="a field of 1 MB"),
     Case("not HTTP", plain(MANY_FIELDS), Failure.PROTOCOL, Phase.WAITING, "NUU", "ri", note="1 MB of fields"),
     Case("malformed body", body(b'{"done": tr'), Failure.MALFORMED, Phase.ANSWERED, "NUU", "ri"),

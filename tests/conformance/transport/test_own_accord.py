@@ -161,7 +161,7 @@ async def test_cancelling_closes_the_socket(talk: Talk, authority: Authority) ->
 
 async def test_cancelling_a_handshake_closes_the_socket(client: Client) -> None:
     async with asyncio.timeout(PATIENCE_S), serve(ignore) as server:
-        transport = client.make(options(server.url("https")))
+        transport = client.make(options(server.url("https"), connect_s=60.0))
         task = asyncio.create_task(transport.exchange(request_for(Effect.ONCE), timeout_s=PATIENCE_S))
         await server.has_begun.wait()
         task.cancel()

@@ -17,7 +17,7 @@ from fairlead.spec.outcomes import classify
 from fairlead.transport.http import HttpOptions
 from fairlead.transport.tls import TlsOptions
 from raw_server import EMPTY, Peer, RawServer, Script, ignore, reply, reply_once, serve
-from stages import CANARY, CLIENTS, HTTP1, PATIENCE_S, Authority, Client, options, request_for
+from stages import CANARY, CLIENTS, HTTP1, HTTP2, PATIENCE_S, Authority, Client, options, request_for
 from talks import FINE, QUIET
 
 LOGIN = Secret(f"somebody:{CANARY}:ü")
@@ -108,6 +108,12 @@ async def hang_up(peer: Peer) -> None:
     await peer.read_request()
 
 
+async def go_on_and_on(peer: Peer) -> None:
+    await peer.read_request()
+    await peer.send(b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 100_000)
+    await peer.wait_for_end()
+
+
 async def reset(peer: Peer) -> None:
     await peer.read_request()
     peer.reset()
@@ -123,7 +129,7 @@ async def reset(peer: Peer) -> None:
         (hang_up, Failure.RESET, ""),
         (reset, Failure.RESET, ""),
         (reply_once(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), Failure.RESET, ""),
-        (reply_once(b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 100_000 + b"\r\n\r\n"), Failure.RESET, ""),
+        (go_on_and_on, Failure.RESET, ""),
         (ignore, Failure.TIMEOUT, ""),
     ],
     ids=["407", "403", "502", "504", "closed", "reset", "not http", "endless", "silent"],
@@ -140,6 +146,19 @@ async def test_a_proxy_that_fails_is_no_doubt_about_the_vendor(
     assert text in result.detail
     assert CANARY not in result.detail
     assert classify(result.failure, phase=result.phase, effect=Effect.ONCE).outcome is Outcome.NOT_DONE
+    assert server.connections == 0
+
+
+async def test_nobody_speaks_in_the_vendors_place_before_the_handshake(authority: Authority) -> None:
+    async def slip_in(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\nsurplus")
+        await peer.wait_for_end()
+
+    async with HTTP2.serve(authority, FINE) as (server, wanted), serve(slip_in) as proxy:
+        result = await HTTP2.exchange(through(proxy, wanted), request_for(Effect.ONCE))
+    assert isinstance(result, Broken)
+    assert (result.failure, result.phase) == (Failure.RESET, Phase.CONNECTING)
     assert server.connections == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,26 +20,33 @@ from talks import Talk, http
 
 
 def route(**answers: tuple[int, str]) -> Talk:
-    """Answer by path: status and Location, and 200 for a path that is not named."""
+    """Answer by path: status and Location, and 200 for a path that is not named; PLACE is the server itself."""
 
-    def find(target: str) -> tuple[int, str]:
+    def find(target: str, place: str) -> tuple[int, str]:
         path = target.partition("?")[0].strip("/").replace("/", "_")
-        return answers.get(path, (200, ""))
+        status, location = answers.get(path, (200, ""))
+        return status, location.replace("PLACE", place)
 
     async def http1(peer: Peer) -> None:
         while True:
             request = await peer.read_request()
-            status, location = find(request.split(b" ")[1].decode())
+            status, location = find(request.split(b" ")[1].decode(), place_in(request))
             await peer.send(http(status, b"{}", *([f"Location: {location}"] if location else [])))
 
     async def http2(peer: H2Peer) -> None:
         while True:
             stream = await peer.read_request()
-            status, location = find(stream.fields[":path"])
+            status, location = find(stream.fields[":path"], stream.fields[":authority"])
             await peer.send_head(stream, status, [("location", location)] if location else [])
             await peer.send_body(stream, b"{}")
 
     return Talk(http1, http2)
+
+
+def place_in(request: bytes) -> str:
+    found = re.search(rb"\r\nHost: (.*)\r\n", request)
+    assert found
+    return found[1].decode()
 
 
 @asynccontextmanager
@@ -158,14 +166,13 @@ async def test_it_leads_nowhere_else(location: str, client: Client, authority: A
 
 
 async def test_nor_to_somebody_elses_login_at_the_same_place(client: Client, authority: Authority) -> None:
-    async with client.serve(authority, route()) as (server, _):
-        place = f"127.0.0.1:{server.port}"
     scheme = "https" if client.is_h2 else "http"
-    async with follower(client, authority, route(a=(307, f"{scheme}://somebody@{place}/b"))) as (server, transport):
+    talk = route(a=(307, f"{scheme}://PLACE/b"), b=(307, f"{scheme}://somebody@PLACE/c"))
+    async with follower(client, authority, talk) as (server, transport):
         result = await transport.exchange(reading(), timeout_s=PATIENCE_S)
     assert isinstance(result, Response)
     assert result.status == 307
-    assert len(server.requests) == 1
+    assert [target.partition("?")[0] for target in targets(server, client)] == ["GET /a", "GET /b"]
 
 
 @pytest.mark.parametrize(
