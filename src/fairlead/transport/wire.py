@@ -44,14 +44,14 @@ class StreamBroken(Exception):  # noqa: N818  # a fact about the exchange
 class Stream:
     """One request and what has come of its answer."""
 
-    __slots__ = ("chunks", "failure", "head", "is_complete", "is_sent", "news", "number", "status")
+    __slots__ = ("chunks", "failure", "head", "is_complete", "news", "number", "status")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.status = 0
         self.head: list[Field] | None = None
         self.chunks: deque[tuple[bytes, int]] = deque()
-        self.is_complete = self.is_sent = False
+        self.is_complete = False
         self.failure: Failure | None = None
         self.news = asyncio.Event()
 
@@ -143,7 +143,6 @@ class Wire:
             self._flush()
             with suppress(OSError):  # the reading task learns of it, and knows what had come before
                 await self._writer.drain()
-        stream.is_sent = not rest
 
     async def read_head(self, stream: Stream) -> tuple[int, list[Field]]:
         """Return the status and the fields; raise `StreamBroken`."""
@@ -169,9 +168,8 @@ class Wire:
             return
         for _, cost in stream.chunks:
             self._acknowledge(stream, cost)
-        if stream.failure is None and not (stream.is_complete and stream.is_sent):
-            with suppress(h2.exceptions.ProtocolError):  # the other side has, after an early answer
-                self._state.reset_stream(stream.number, ErrorCodes.CANCEL)
+        with suppress(h2.exceptions.ProtocolError):  # it has ended already, from both sides or by a reset
+            self._state.reset_stream(stream.number, ErrorCodes.CANCEL)
         self._flush()
         if self._is_leaving and not self._streams:
             self._writer.transport.abort()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -113,6 +115,18 @@ def test_secrets_are_references_that_lead_somewhere(key: str):
 def test_so_is_what_is_no_setting(text: str):
     with pytest.raises(ConfigError, match=r"^configuration: connections\.shop\."):
         parse_settings(f"[connections.shop]\n{text}")
+
+
+def test_what_is_not_asked_for_is_not_loaded():
+    code = """
+import sys
+from fairlead.transport.connect import connect
+from fairlead.transport.http import HttpOptions
+connect(HttpOptions(base_url="https://shop.test"))
+print({"cryptography", "h2"} & {name.partition(".")[0] for name in sys.modules})
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603
+    assert done.stdout.strip() == "set()"
 
 
 async def test_what_can_work_is_opened(tmp_path: Path):
