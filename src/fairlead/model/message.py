@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -17,6 +18,9 @@ QueryValue = str | int | float | bool | None
 #: A mapping of names to values or lists of values, or pairs. (A mapping is invariant in its values: hence Any.)
 Query = Mapping[str, Any] | Iterable[tuple[str, QueryValue]]
 
+# RFC 3986 §3.3, and nothing that would end the path, or that some server reads as a slash.
+_PATH = re.compile(r"/(?!/)[\x21\x22\x24-\x3e\x40-\x5b\x5d-\x7e]*")
+_WAY_UP = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -26,6 +30,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     `path` is relative to the connection's base URL and starts with `/`. `cost` is what the request takes
     from the vendor's quota, in the vendor's own points. `shown_path` is the path before a credential became
     part of it; it alone may be shown.
+
+    `content` is in place of `body` for one that is sent as it comes. With `is_streamed` the answer's body is not read,
+    but handed on as a stream. With `is_raw` nothing is added to the headers, and the answer stays packed as it comes.
     """
 
     method: str
@@ -37,6 +44,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     cost: float = 1.0
     shown_path: str | None = None
+    #: A `model.exchange.Content`.
+    content: Any = None
+    is_streamed: bool = False
+    is_raw: bool = False
 
     def __repr__(self) -> str:  # query, headers and path may hold a credential
         return f"Request({self.method} {self.shown_path or self.path}, {self.effect})"
@@ -70,11 +81,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Response(Answer, frozen=True, kw_only=True):
-    """A complete answer: status, headers and body. `json()` decodes the body."""
+    """An answer: status, headers and body. `json()` decodes the body.
+
+    Of a request that `is_streamed`, a good answer has a `stream` (a `model.exchange.Body`) in place of the body.
+    """
 
     status: int
     headers: Headers
     body: bytes = b""
+    stream: Any = None
 
     def __repr__(self) -> str:
         return f"Response({self.status}, {len(self.body)} bytes)"
@@ -124,14 +139,7 @@ def build_request(
 
 def is_path(path: str) -> bool:
     """Whether a path stays below the base URL: it names no host, no query, and no way up."""
-    segments = path.lower().replace("%2e", ".").split("/")
-    return (
-        path.startswith("/")
-        and not path.startswith("//")
-        and path.isascii()
-        and not any(char <= " " or char in "?#\\\x7f" for char in path)
-        and not {".", ".."} & set(segments)
-    )
+    return _PATH.fullmatch(path) is not None and _WAY_UP.search(path) is None
 
 
 def encode_query(pairs: Pairs) -> str:

@@ -232,11 +232,13 @@ async def exchange(
 
 def dressed(request: Request, connection: Connection) -> Request:
     """Return the request with the vendor's fixed headers, and its idempotency key: the same in every repeat."""
+    header = connection.provider.idempotency_header
+    if not connection.provider.fixed_headers and not (request.idempotency_key and header):
+        return request
     pairs = list(connection.provider.fixed_headers)
     if pairs:
         given = {name.lower() for name, _ in request.headers}
         pairs = [pair for pair in pairs if pair[0].lower() not in given]
-    header = connection.provider.idempotency_header
     if request.idempotency_key and header:
         pairs += checked_headers(((header, request.idempotency_key),))
     return msgspec.structs.replace(request, headers=(*request.headers, *pairs)) if pairs else request

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import time
-import uuid
 
 import msgspec
 
@@ -31,7 +31,7 @@ class SystemClock:
 
 def new_id() -> str:
     """Return a name that nothing else has."""
-    return uuid.uuid4().hex
+    return secrets.token_hex(16)
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
 
 import msgspec
 
@@ -195,6 +196,21 @@ class ErrorRule(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
+@cache
+def _by_table(seen: Failure | int, phase: Phase, effect: Effect) -> Verdict:
+    row = _row_for(seen, phase)
+    is_transient = row.is_transient and (not row.only_if_keyed or effect is Effect.IDEMPOTENT)
+    return _verdict(
+        row.outcome[effect], effect, is_transient=is_transient, wait=row.wait, error=row.error, name=row.name
+    )
+
+
+@cache
+def _row_for(seen: Failure | int, phase: Phase) -> Row:
+    """Return the first row that is about what was seen: there are not many different things to see."""
+    return next(row for row in TABLE if row.matches(seen, phase))
+
+
 def classify(
     seen: Failure | int,
     *,
@@ -207,21 +223,14 @@ def classify(
 
     Rules for a good status are about errors in its body: see `classify_refusal`.
     """
-    row = next(row for row in TABLE if row.matches(seen, phase))
-    outcome = row.outcome[effect]
-    is_transient = row.is_transient and (not row.only_if_keyed or effect is Effect.IDEMPOTENT)
-    wait, error, name = row.wait, row.error, row.name
     for rule in rules:
         if rule.status == seen and rule.status >= 300 and rule.code in (None, code):
-            outcome = rule.outcome or outcome
-            is_transient, wait, error, name = (
-                rule.is_transient,
-                rule.wait,
-                rule.error,
-                f"rule for {rule.status}",
+            outcome = rule.outcome or _row_for(seen, phase).outcome[effect]
+            name = f"rule for {rule.status}"
+            return _verdict(
+                outcome, effect, is_transient=rule.is_transient, wait=rule.wait, error=rule.error, name=name
             )
-            break
-    return _verdict(outcome, effect, is_transient=is_transient, wait=wait, error=error, name=name)
+    return _by_table(seen, phase, effect)
 
 
 def classify_refusal(status: int, code: str, *, effect: Effect, rules: tuple[ErrorRule, ...] = ()) -> Verdict:

@@ -1,4 +1,7 @@
-"""Open a socket with TLS on it: name, address, guard, the proxy's tunnel, handshake. Nothing of a request is sent."""
+"""Open a socket, with TLS where that is wanted: name, address, guard, the proxy's tunnel, handshake.
+
+Nothing of a request is sent.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable
+from typing import TypeVar
 
 import aiohappyeyeballs
 import msgspec
@@ -20,26 +24,33 @@ _HEAD_START_S = 0.25
 _LONGEST_PROXY_ANSWER = 16 * 1024
 
 
+P = TypeVar("P", bound=asyncio.Protocol)
+
+
 class NoAddress(Exception):  # noqa: N818  # a fact about the name
     """The name leads nowhere."""
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
-    """How to get to a vendor."""
+    """How to get to a vendor; without `tls` in plain HTTP, which a proxy is handed whole."""
 
     host: str
     port: int
-    tls: ssl.SSLContext
+    tls: ssl.SSLContext | None
     resolve: Resolve
     may_reach: Reach
     proxy: Proxy | None = None
 
 
-async def dial(way: Way, note: Callable[[Phase], None]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Return a connection over which nothing has been said; `note` is told how far it is.
+async def dial(
+    way: Way, make: Callable[[socket.socket], P], note: Callable[[Phase], None]
+) -> tuple[asyncio.Transport, P]:
+    """Return a connection over which nothing has been said, held by the protocol that `make` returns for its socket.
 
-    Raises `NoAddress`, `AddressBlocked`, `ProxyRefused`, `ssl.SSLError` and other `OSError`.
+    `note` is told how far it is. Raises `NoAddress`, `AddressBlocked`, `ProxyRefused`, `ssl.SSLError` and other
+    `OSError`.
     """
+    is_tunnelled = way.proxy is not None and way.tls is not None
     host, port = (way.proxy.host, way.proxy.port) if way.proxy else (way.host, way.port)
     note(Phase.RESOLVING)
     addresses = await _look_up(host, port, way.resolve)
@@ -49,13 +60,16 @@ async def dial(way: Way, note: Callable[[Phase], None]) -> tuple[asyncio.StreamR
     )
     try:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if way.proxy:
+        if is_tunnelled and way.proxy:
             await _ask_for_tunnel(made, way.host, way.port, way.proxy)
     except BaseException:
         made.close()
         raise
+    name = way.host.rstrip(".") if way.tls else None
     try:
-        return await asyncio.open_connection(sock=made, ssl=way.tls, server_hostname=way.host.rstrip("."))
+        return await asyncio.get_running_loop().create_connection(
+            lambda: make(made), sock=made, ssl=way.tls, server_hostname=name
+        )
     except ssl.CertificateError:  # a ValueError as well
         raise
     except ValueError as error:  # what no certificate can be for, as `.example`

@@ -1,35 +1,36 @@
-"""HTTP/1.1 on aiohttp: pooled, TLS 1.2 or newer, verified, bounded in time and size.
+"""HTTP/1.1: a pool of connections to one base URL, TLS 1.2 or newer and verified, bounded in time and size.
 
-What the library would do of its own accord is switched off: it replays requests on dead connections, follows
-redirects, keeps cookies and reads proxies from the environment. Repeating is the pipeline's decision.
-`docs/explanation/transport.md` says what is guarded.
+Repeating is the pipeline's decision, so nothing here does. `docs/explanation/transport.md` says what is guarded.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from io import BytesIO
-from types import SimpleNamespace
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
-import aiohttp
 import msgspec
-from aiohttp.abc import AbstractResolver, ResolveResult
-from yarl import URL
 
-from fairlead.model.exchange import Broken
-from fairlead.model.headers import Headers
+from fairlead.model.exchange import Broken, Content, StreamEnded
+from fairlead.model.headers import Headers, Pairs
 from fairlead.model.message import Request, Response, encode_query
-from fairlead.model.outcome import Failure, Phase
+from fairlead.model.outcome import Phase
 from fairlead.model.secret import Secret
-from fairlead.transport.guard import SYSTEM, AddressBlocked, Network, Resolve, anywhere, is_private_name, socket_factory
+from fairlead.transport.dial import Way, dial
+from fairlead.transport.failures import ENDINGS, BrokenOff, broken
+from fairlead.transport.fields import encode, fields_of, says_length
+from fairlead.transport.guard import SYSTEM, AddressBlocked, Network, anywhere, is_private_name
+from fairlead.transport.http1 import Incoming, Line
+from fairlead.transport.origin import parse_origin
 from fairlead.transport.proxy import ProxyRefused, parse_proxy
 from fairlead.transport.tls import TlsOptions, load_tls, prepare_tls
-from fairlead.transport.unpack import ACCEPTED, BadPacking, Unpacker
+from fairlead.transport.unpack import Unpacker
 
+# The most that is written in one go: between the pieces of a larger body others may run.
 _CHUNK = 64 * 1024
-USER_AGENT = "fairlead"
+# A connection that was not used for so long may have been forgotten on the way.
+_IDLE_S = 15.0
 
 
 class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,204 +58,277 @@ class HttpTransport:
     def __init__(self, options: HttpOptions, *, network: Network = SYSTEM) -> None:
         self._options = options
         self._network = network
-        self._base = options.base_url.rstrip("/")
+        self._origin = parse_origin(options.base_url)
         self._proxy = parse_proxy(options.proxy, options.proxy_login)
         self._tls = prepare_tls(options.base_url, options.ca_file, options.tls)
-        self._session: aiohttp.ClientSession | None = None
+        # Behind a proxy no guard sees the vendor's address: what its name says is all there is.
+        self._is_hidden = self._proxy is not None and not options.allow_private and is_private_name(self._origin.host)
+        self._is_handed_over = self._proxy is not None and not self._origin.is_secure
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._places = asyncio.Semaphore(options.pool)
+        self._idle: list[Line] = []
+        self._lines: set[Line] = set()
 
     async def exchange(self, request: Request, *, timeout_s: float) -> Response | Broken:
-        """Send a signed request and read the whole answer, in at most `timeout_s`. Cancelling closes the socket."""
+        """Send a signed request and read the answer, in at most `timeout_s`. Cancelling closes the socket."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._settle_in(loop)
         progress = _Progress()
-        query = f"?{encode_query(request.query)}" if request.query else ""
-        url = URL(f"{self._base}{request.path}{query}", encoded=True)
-        if self._is_hidden(url):
-            return Broken(Failure.BLOCKED, Phase.QUEUED, _detail(AddressBlocked(), url))
+        if self._is_hidden:
+            return broken(AddressBlocked(), Phase.QUEUED, self._origin.url)
+        until = loop.time() + timeout_s
         try:
-            async with asyncio.timeout(timeout_s):
-                return await self._exchange(request, url, progress)
-        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, _TooLarge, BadPacking, ProxyRefused) as error:
-            return Broken(_failure(error, progress.phase), progress.phase, _detail(error, url))
+            line = await self._take(until, progress)
+            try:
+                return await self._converse(line, request, until, progress)
+            except BaseException:
+                self.drop(line)
+                raise
+        except ENDINGS as error:
+            return broken(error, progress.phase, self._origin.url)
+
+    @property
+    def where(self) -> str:
+        """What messages call the other side."""
+        return self._origin.url
 
     async def close(self) -> None:
         """Close every socket."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        lines, self._lines, self._idle = self._lines, set(), []
+        for line in lines:
+            line.close()
+        if lines:
+            await asyncio.sleep(0)  # in which the sockets are closed
 
-    def _is_hidden(self, url: URL) -> bool:
-        """Whether the vendor is private by its name, and behind a proxy, where no guard sees its address."""
-        return self._proxy is not None and not self._options.allow_private and is_private_name(url.raw_host or "")
+    # Connections.
 
-    async def _exchange(self, request: Request, url: URL, progress: _Progress) -> Response:
-        if self._session is None:
-            self._session = self._open_session()
-        proxy = self._proxy
-        login = proxy.authorization() if proxy else {}
-        is_tunnelled = url.scheme == "https"  # and then what is the proxy's must not reach the vendor
-        async with self._session.request(
-            request.method,
-            url,
-            headers=request.headers if is_tunnelled else (*request.headers, *login.items()),
-            data=_payload(request.body),
-            allow_redirects=False,
-            proxy=proxy.url if proxy else None,
-            proxy_headers=login if is_tunnelled else None,
-            trace_request_ctx=progress,
-        ) as answer:
-            if proxy and not is_tunnelled and answer.status == 407:  # RFC 9110 §15.5.8: only a proxy says so
-                progress.phase = Phase.CONNECTING
-                raise ProxyRefused(407)
-            progress.phase = Phase.RECEIVING
-            body = b"" if request.method == "HEAD" else await _read(answer, self._options.max_answer_bytes)
-        pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.raw_headers)
-        return Response(status=answer.status, headers=Headers(pairs), body=body)
+    def _settle_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin anew in another event loop, or in the child of a fork: the sockets there are not ours to use."""
+        for line in self._lines:
+            line.abandon()
+        self._loop = loop
+        self._lines, self._idle = set(), []
+        self._places = asyncio.Semaphore(self._options.pool)
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    async def _take(self, until: float, progress: _Progress) -> Line:
+        """Return a connection for one exchange, together with a place in the pool."""
+        if self._places.locked():
+            async with asyncio.timeout_at(until):
+                await self._places.acquire()
+        else:
+            await self._places.acquire()
+        try:
+            now = asyncio.get_running_loop().time()
+            while self._idle:
+                line = self._idle.pop()
+                if line.is_open and now - line.moved_at < _IDLE_S:
+                    return line
+                self._lines.discard(line)
+                line.close()
+            async with asyncio.timeout_at(min(until, now + self._options.connect_s)):
+                _, line = await dial(self._way(), Line, progress.reach)
+        except BaseException:
+            self._places.release()
+            raise
+        self._lines.add(line)
+        return line
+
+    def _way(self) -> Way:
         options = self._options
-        needs_tls = options.base_url.lower().startswith("https:")
         is_free = options.allow_private_proxy if self._proxy else options.allow_private
-        session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                ssl=self._tls or (load_tls(None, TlsOptions()) if needs_tls else True),
-                limit=options.pool,
-                resolver=_Resolver(self._network.resolve),
-                socket_factory=socket_factory(anywhere if is_free else self._network.may_reach),
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            headers={"user-agent": USER_AGENT, "accept-encoding": ACCEPTED},
-            auto_decompress=False,  # it takes half a packed body for a whole one
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=options.connect_s, sock_read=options.read_s, ceil_threshold=float("inf")
-            ),
-            trace_configs=[_tracing()],
+        return Way(
+            host=self._origin.host,
+            port=self._origin.port,
+            tls=self._context() if self._origin.is_secure else None,
+            resolve=self._network.resolve,
+            may_reach=anywhere if is_free else self._network.may_reach,
+            proxy=self._proxy,
         )
-        # It would send GET, PUT and DELETE a second time when a kept connection turns out dead, unasked.
-        session._retry_connection = False  # noqa: SLF001  # no public switch exists; a test guards it
-        return session
 
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = load_tls(None, TlsOptions())
+        return self._tls
 
-class _Resolver(AbstractResolver):
-    """Lets the library resolve names as we do."""
+    def give_back(self, line: Line) -> None:
+        """Take a connection back whose answer is complete."""
+        if line.finish():
+            self._places.release()
+            self._idle.append(line)
+        else:
+            self.drop(line)
 
-    def __init__(self, ask: Resolve) -> None:
-        self._ask = ask
+    def drop(self, line: Line) -> None:
+        """Close a connection whose answer is not, or will not be, complete."""
+        self._places.release()
+        self._lines.discard(line)
+        line.close()
 
-    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[ResolveResult]:
-        """Return every address of a name."""
-        found = [
-            ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)
-            for address in await self._ask(host, port)
-        ]
-        if not found:
-            raise OSError("no address")
-        return found
+    # Exchanges.
 
-    async def close(self) -> None:
-        """Leave everything as it is: nothing was opened."""
+    async def _converse(self, line: Line, request: Request, until: float, progress: _Progress) -> Response:
+        options = self._options
+        answer = Incoming(
+            is_head_only=request.method == "HEAD", is_streamed=request.is_streamed, limit=options.max_answer_bytes
+        )
+        progress.follow(line, answer)
+        try:
+            await line.exchange(
+                self._head(request),
+                _pieces(request) or request.body,
+                answer,
+                until=until,
+                read_s=options.read_s,
+                is_expectant=request.content is not None and _is_expectant(request),
+            )
+        except BrokenOff:
+            error = line.sending_error()
+            if error is not None:  # what the caller gave us to send cannot be read
+                raise error from None
+            raise
+        headers = answer.headers or Headers()
+        if self._is_handed_over and answer.status == 407:  # RFC 9110 §15.5.8: only a proxy says so
+            progress.reach(Phase.CONNECTING)
+            raise ProxyRefused(407)
+        unpacker = Unpacker("" if request.is_raw else headers.get("content-encoding", ""))
+        if request.is_streamed:
+            if not answer.is_complete:
+                line.be_patient(options.read_s)
+            stream = _Stream(self, line, answer, unpacker)
+            return Response(status=answer.status, headers=headers, stream=stream)
+        body = unpacker.unpack(answer.chunks, options.max_answer_bytes)
+        self.give_back(line)
+        return Response(status=answer.status, headers=headers, body=body)
+
+    def _head(self, request: Request) -> bytes:
+        """Return the request line and the fields (RFC 9112 §3)."""
+        origin = self._origin
+        target = f"{origin.path}{request.path}"
+        if request.query:
+            target = f"{target}?{encode_query(request.query)}"
+        lines = [f"{request.method} {target} HTTP/1.1", f"Host: {origin.authority}"]
+        if self._is_handed_over and self._proxy:
+            lines[0] = f"{request.method} {origin.url}{target} HTTP/1.1"
+            lines += [f"{name}: {value}" for name, value in self._proxy.authorization().items()]
+        lines += [f"{name}: {value}" for name, value in fields_of(request)]
+        if says_length(request):
+            length = len(request.body) if request.content is None else request.content.length
+            lines.append("Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}")
+        return encode("\r\n".join([*lines, "", ""]))
 
 
 class _Progress:
     """How far one exchange has got."""
 
-    __slots__ = ("phase",)
+    __slots__ = ("_answer", "_line", "_phase")
 
     def __init__(self) -> None:
-        self.phase = Phase.QUEUED
+        self._phase = Phase.QUEUED
+        self._line: Line | None = None
+        self._answer: Incoming | None = None
+
+    def reach(self, phase: Phase) -> None:
+        """Note how far it is."""
+        self._phase = phase
+        self._answer = None
+
+    def follow(self, line: Line, answer: Incoming) -> None:
+        """Look at a connection from now on: its request may be on its way."""
+        self._line, self._answer = line, answer
+
+    @property
+    def phase(self) -> Phase:
+        """How far it is now."""
+        if self._answer is None or self._line is None:
+            return self._phase
+        if self._answer.headers is not None:
+            return Phase.RECEIVING
+        return Phase.WAITING if self._line.is_sent else Phase.SENDING
 
 
-class _TooLarge(Exception):  # noqa: N818  # never leaves this file
-    """The answer passed the limit."""
+class _Stream:
+    """The body of an answer, unpacked piece by piece. It is a `Body`."""
+
+    def __init__(self, transport: HttpTransport, line: Line, answer: Incoming, unpacker: Unpacker) -> None:
+        self._transport = transport
+        self._line: Line | None = line
+        self._answer = answer
+        self._unpacker = unpacker
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return itself: a body is read once."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next piece; raise `StreamEnded` where it breaks off."""
+        try:
+            while True:
+                if self._unpacker.has_rest:
+                    piece = self._unpacker.feed(b"", _CHUNK)
+                elif self._line is None:
+                    raise StopAsyncIteration
+                else:
+                    packed = await self._line.read()
+                    if not packed:
+                        self._unpacker.finish()
+                        line, self._line = self._line, None
+                        self._transport.give_back(line)
+                        raise StopAsyncIteration
+                    piece = self._unpacker.feed(packed, _CHUNK)
+                if piece:
+                    return piece
+        except ENDINGS as error:
+            await self.aclose()
+            raise StreamEnded(broken(error, Phase.RECEIVING, self._transport.where)) from None
+        except asyncio.CancelledError:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Let go of it; a body that is not read to its end takes its connection along."""
+        line, self._line = self._line, None
+        if line is not None:
+            self._transport.drop(line)
+
+    def trailers(self) -> Pairs:
+        """Return the fields that came after the body."""
+        return tuple(self._answer.trailing)
 
 
-async def _read(answer: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Read the body, unpacked, up to the limit; what claims or turns out to be longer is not read on."""
-    if (answer.content_length or 0) > limit:
-        answer.close()
-        raise _TooLarge
-    unpacker = Unpacker(answer.headers.get("content-encoding", ""))
-    chunks: list[bytes] = []
-    size = 0
-    async for packed in answer.content.iter_chunked(_CHUNK):
-        chunk = unpacker.feed(packed, limit - size)
-        size += len(chunk)
-        if size > limit:
-            answer.close()
-            raise _TooLarge
-        chunks.append(chunk)
-    unpacker.finish()
-    return b"".join(chunks)
+def _is_expectant(request: Request) -> bool:
+    return any(name.lower() == "expect" and value.lower() == "100-continue" for name, value in request.headers)
 
 
-def _payload(body: bytes) -> bytes | BytesIO | None:
-    """Return the body such that a large one is written in pieces, between which others may run."""
-    return BytesIO(body) if len(body) > _CHUNK else body or None
+def _pieces(request: Request) -> AsyncIterable[bytes] | None:
+    """Return a body that comes, or goes, in pieces; None for one that is sent at once."""
+    if request.content is not None:
+        content: Any = request.content
+        return _measured(content, content.length) if content.length is not None else _chunked(content)
+    return _cut(request.body) if len(request.body) > _CHUNK else None
 
 
-def _tracing() -> aiohttp.TraceConfig:
-    """Follow each exchange. From the moment a connection is ready, its request may have left."""
-
-    def reaching(phase: Phase) -> Any:
-        async def note(_session: aiohttp.ClientSession, context: SimpleNamespace, _event: Any) -> None:
-            context.trace_request_ctx.phase = phase
-
-        return note
-
-    trace = aiohttp.TraceConfig()
-    trace.on_dns_resolvehost_start.append(reaching(Phase.RESOLVING))
-    trace.on_dns_resolvehost_end.append(reaching(Phase.CONNECTING))
-    trace.on_connection_create_start.append(reaching(Phase.CONNECTING))
-    trace.on_connection_create_end.append(reaching(Phase.SENDING))
-    trace.on_connection_reuseconn.append(reaching(Phase.SENDING))
-    trace.on_request_headers_sent.append(reaching(Phase.WAITING))
-    return trace
+async def _cut(body: bytes) -> AsyncIterator[bytes]:
+    view = memoryview(body)
+    for begin in range(0, len(body), _CHUNK):
+        yield bytes(view[begin : begin + _CHUNK])
 
 
-def _failure(error: BaseException, phase: Phase) -> Failure:
-    """Say in our words how the exchange broke off. What is garbled before anything was sent, a proxy garbled."""
-    failure = _cause(error, phase)
-    return Failure.RESET if failure is Failure.PROTOCOL and not phase.was_sent else failure
+async def _measured(content: Content, length: int) -> AsyncIterator[bytes]:
+    """Yield the pieces of a body whose length was promised; raise `EOFError` where the promise is not kept."""
+    async for piece in content.open():
+        length -= len(piece)
+        if length < 0:
+            break
+        yield piece
+    if length:
+        raise EOFError("The body to be sent is not as long as was said.")
 
 
-def _cause(error: BaseException, phase: Phase) -> Failure:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return _connect_failure(error)
-    match error:
-        case _TooLarge():
-            return Failure.TOO_LARGE
-        case ProxyRefused() | aiohttp.ClientHttpProxyError():
-            return Failure.REFUSED
-        case TimeoutError():
-            return Failure.TIMEOUT
-        case UnicodeError() | aiohttp.InvalidURL():  # what cannot be a name, as `a..b` or `127.1`
-            return Failure.DNS
-        case aiohttp.ClientResponseError() | BadPacking():
-            return Failure.PROTOCOL
-    return Failure.TRUNCATED if phase >= Phase.RECEIVING else Failure.RESET
-
-
-def _connect_failure(error: aiohttp.ClientConnectorError) -> Failure:
-    match error:
-        case aiohttp.ClientConnectorDNSError():
-            return Failure.DNS
-        case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError():
-            return Failure.TLS
-    match error.os_error:
-        case AddressBlocked():
-            return Failure.BLOCKED
-        case ConnectionResetError() | BrokenPipeError():
-            return Failure.RESET
-    return Failure.REFUSED
-
-
-def _detail(error: BaseException, url: URL) -> str:
-    """Describe the failure with the host alone: a query may hold a key."""
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        error = ProxyRefused(error.status)
-    reason: Any = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
-    text = getattr(reason, "strerror", None) or getattr(reason, "reason", None) or (str(reason) if reason else "")
-    if isinstance(error, ProxyRefused | AddressBlocked):
-        text = str(error)
-    elif isinstance(error, aiohttp.ClientProxyConnectionError):
-        text = f"the proxy: {text}"
-    return f"{url.scheme}://{url.host_port_subcomponent}" + (f" ({text})" if text else "")
+async def _chunked(content: Content) -> AsyncIterator[bytes]:
+    """Yield the pieces of a body of unknown length, framed (RFC 9112 §7.1)."""
+    async for piece in content.open():
+        if piece:
+            yield b"%x\r\n%b\r\n" % (len(piece), piece)
+    trailers = "".join(f"{name}: {value}\r\n" for name, value in content.trailers())
+    yield b"0\r\n" + encode(trailers) + b"\r\n"

@@ -8,27 +8,28 @@ its stream, so that the vendor may stop working on it.
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import Any
 
-from yarl import URL
-
-from fairlead.model.exchange import Broken
-from fairlead.model.headers import Headers
+from fairlead.model.exchange import Broken, StreamEnded
+from fairlead.model.headers import Headers, Pairs
 from fairlead.model.message import Request, Response, encode_query
 from fairlead.model.outcome import Failure, Phase
-from fairlead.transport.dial import NoAddress, Way, dial
+from fairlead.transport.dial import Way, dial
+from fairlead.transport.failures import ENDINGS, BrokenOff, broken
+from fairlead.transport.fields import encode, fields_of, says_length
 from fairlead.transport.guard import SYSTEM, AddressBlocked, Network, anywhere, is_private_name
-from fairlead.transport.http import USER_AGENT, HttpOptions, HttpTransport
-from fairlead.transport.proxy import ProxyRefused, parse_proxy
+from fairlead.transport.http import HttpOptions, HttpTransport
+from fairlead.transport.origin import Origin, parse_origin
+from fairlead.transport.proxy import parse_proxy
 from fairlead.transport.tls import TlsOptions, load_tls, prepare_tls
-from fairlead.transport.unpack import ACCEPTED, BadPacking, Unpacker
-from fairlead.transport.wire import Field, Stream, StreamBroken, Wire
+from fairlead.transport.unpack import Unpacker
+from fairlead.transport.wire import Field, Stream, Wire
 
+_CHUNK = 64 * 1024
 # A connection that was not used for so long may have been forgotten on the way; the other client's default as well.
 _IDLE_S = 15.0
-# RFC 9113 §8.2.2: what is about the connection, and `host`, whose place `:authority` takes.
-_NOT_SENT = frozenset({"connection", "host", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"})
 
 
 class Http2Transport:
@@ -36,12 +37,13 @@ class Http2Transport:
 
     def __init__(self, options: HttpOptions, *, network: Network = SYSTEM) -> None:
         self._options = options
-        self._base = options.base_url.rstrip("/")
+        self._origin = parse_origin(options.base_url)
         self._network = network
         self._proxy = parse_proxy(options.proxy, options.proxy_login)
         self._tls = prepare_tls(options.base_url, options.ca_file, options.tls)
         self._http1 = HttpTransport(options, network=network)
-        self._speaks_http1 = not options.base_url.lower().startswith("https:")
+        self._speaks_http1 = not self._origin.is_secure
+        self._is_hidden = self._proxy is not None and not options.allow_private and is_private_name(self._origin.host)
         self._places = asyncio.Semaphore(options.pool)
         self._wires: list[Wire] = []
         self._opening: _Opening | None = None
@@ -52,21 +54,25 @@ class Http2Transport:
             return await self._http1.exchange(request, timeout_s=timeout_s)
         progress = _Progress()
         until = asyncio.get_running_loop().time() + timeout_s
-        query = f"?{encode_query(request.query)}" if request.query else ""
-        url = URL(f"{self._base}{request.path}{query}", encoded=True)
-        where = f"{url.scheme}://{url.host_port_subcomponent}"
-        if self._proxy and not self._options.allow_private and is_private_name(url.raw_host or ""):
-            return Broken(Failure.BLOCKED, Phase.QUEUED, f"{where} ({AddressBlocked()})")
+        if self._is_hidden:
+            return broken(AddressBlocked(), Phase.QUEUED, self._origin.url)
         try:
-            async with asyncio.timeout_at(until), self._places:
-                return await self._exchange(request, url, progress)
+            async with asyncio.timeout_at(until):
+                await self._places.acquire()
+                try:
+                    answer = await self._exchange(request, progress)
+                except BaseException:
+                    self._places.release()
+                    raise
+                if answer.stream is None:
+                    self._places.release()
+                return answer
         except _WantsHttp1:
             self._speaks_http1 = True
             left_s = until - asyncio.get_running_loop().time()
             return await self._http1.exchange(request, timeout_s=left_s)
-        except (StreamBroken, BadPacking, TimeoutError, NoAddress, ProxyRefused, OSError) as error:
-            text = _reason(error)
-            return Broken(_failure(error), progress.phase, f"{where} ({text})" if text else where)
+        except ENDINGS as error:
+            return broken(error, progress.phase, self._origin.url)
 
     async def close(self) -> None:
         """Close every socket."""
@@ -79,34 +85,65 @@ class Http2Transport:
             await wire.close()
         await self._http1.close()
 
-    async def _exchange(self, request: Request, url: URL, progress: _Progress) -> Response:
-        wire = await self._find_wire(url, progress)
+    async def _exchange(self, request: Request, progress: _Progress) -> Response:
+        wire = await self._find_wire(progress)
         began_at = asyncio.get_running_loop().time()
         progress.reach(Phase.SENDING)
-        stream = wire.begin(_head(request, url), is_all=not request.body)
+        has_body = bool(request.body) or request.content is not None
+        stream = wire.begin(_head(request, self._origin), is_all=not has_body)
+        sending = None
         try:
-            await wire.send(stream, request.body)
+            if request.content is not None:  # it may well be answered while it is on its way
+                sending = asyncio.create_task(_send(wire, stream, request.content))
+                sending.add_done_callback(partial(_end_if_failed, stream))
+            else:
+                await wire.send(stream, request.body)
             progress.reach(Phase.WAITING)
             async with asyncio.timeout(self._options.read_s):
                 status, fields = await wire.read_head(stream)
             progress.reach(Phase.RECEIVING)
             headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in fields)
-            body = b"" if request.method == "HEAD" else await self._read(wire, stream, headers)
-            return Response(status=status, headers=headers, body=body)
-        except (TimeoutError, asyncio.CancelledError):
-            if wire.heard_at < began_at:  # nothing came at all: the connection itself may be dead
-                wire.retire()
+            unpacker = Unpacker("" if request.is_raw else headers.get("content-encoding", ""))
+            if request.is_streamed:
+                body = _Body(self, wire, stream, unpacker, sending)
+                return Response(status=status, headers=headers, stream=body)
+            whole = b"" if request.method == "HEAD" else await self._read(wire, stream, headers, unpacker)
+        except BaseException as error:
+            if isinstance(error, TimeoutError | asyncio.CancelledError) and wire.heard_at < began_at:
+                wire.retire()  # nothing came at all: the connection itself may be dead
+            self.leave(wire, stream, sending)
+            if sending is not None and isinstance(error, BrokenOff) and not sending.cancelled():
+                sending.result()  # what the caller gave us to send cannot be read
             raise
-        finally:
-            wire.leave(stream)
+        self.leave(wire, stream, sending)
+        return Response(status=status, headers=headers, body=whole)
 
-    async def _read(self, wire: Wire, stream: Stream, headers: Headers) -> bytes:
+    def leave(self, wire: Wire, stream: Stream, sending: asyncio.Task[None] | None) -> None:
+        """Forget an exchange, complete or not."""
+        if sending is not None:
+            sending.cancel()
+        wire.leave(stream)
+
+    @property
+    def where(self) -> str:
+        """What messages call the other side."""
+        return self._origin.url
+
+    @property
+    def read_s(self) -> float:
+        """How long the next piece of a stream may take."""
+        return self._options.read_s
+
+    def release(self) -> None:
+        """Give back the place of a streamed exchange."""
+        self._places.release()
+
+    async def _read(self, wire: Wire, stream: Stream, headers: Headers, unpacker: Unpacker) -> bytes:
         """Read the body, unpacked, up to the limit; what claims or turns out to be longer is not read on."""
         limit = self._options.max_answer_bytes
         claimed = headers.get("content-length", "0")
         if claimed.isdigit() and int(claimed) > limit:
-            raise StreamBroken(Failure.TOO_LARGE)
-        unpacker = Unpacker(headers.get("content-encoding", ""))
+            raise BrokenOff(Failure.TOO_LARGE)
         chunks: list[bytes] = []
         size = 0
         while True:
@@ -118,24 +155,24 @@ class Http2Transport:
             chunk = unpacker.feed(packed, limit - size)
             size += len(chunk)
             if size > limit:
-                raise StreamBroken(Failure.TOO_LARGE)
+                raise BrokenOff(Failure.TOO_LARGE)
             chunks.append(chunk)
 
-    async def _find_wire(self, url: URL, progress: _Progress) -> Wire:
+    async def _find_wire(self, progress: _Progress) -> Wire:
         """Return a connection with room for one more request; open one where there is none."""
         while True:
             self._tidy()
             for wire in self._wires:
                 if wire.has_room:
                     return wire
-            await self._wait_for_another(url, progress)
+            await self._wait_for_another(progress)
 
-    async def _wait_for_another(self, url: URL, progress: _Progress) -> None:
+    async def _wait_for_another(self, progress: _Progress) -> None:
         """Open a connection, together with all who need one now; raise what hindered it."""
         opening = self._opening
         if opening is None:
             opening = self._opening = _Opening()
-            opening.task = asyncio.create_task(self._open(url, opening))
+            opening.task = asyncio.create_task(self._open(opening))
             opening.task.add_done_callback(_look_at)
         progress.opening = opening
         opening.waiting += 1
@@ -150,22 +187,22 @@ class Http2Transport:
             raise ConnectionResetError  # we are being closed
         opening.task.result()
 
-    async def _open(self, url: URL, opening: _Opening) -> None:
+    async def _open(self, opening: _Opening) -> None:
         if self._tls is None:
             self._tls = load_tls(None, TlsOptions())
         self._tls.set_alpn_protocols(["h2", "http/1.1"])
         options = self._options
         is_free = options.allow_private_proxy if self._proxy else options.allow_private
         way = Way(
-            host=url.raw_host or "",
-            port=url.port or 443,
+            host=self._origin.host,
+            port=self._origin.port,
             tls=self._tls,
             resolve=self._network.resolve,
             may_reach=anywhere if is_free else self._network.may_reach,
             proxy=self._proxy,
         )
         async with asyncio.timeout(options.connect_s):
-            reader, writer = await dial(way, opening.reach)
+            reader, writer = await _open_streams(way, opening)
             agreed = writer.get_extra_info("ssl_object").selected_alpn_protocol()
             if agreed != "h2":
                 writer.transport.abort()
@@ -178,7 +215,7 @@ class Http2Transport:
                 raise
         if not wire.has_room:
             await wire.close()
-            raise StreamBroken(Failure.REFUSED)
+            raise BrokenOff(Failure.REFUSED)
         self._wires.append(wire)
 
     def _tidy(self) -> None:
@@ -194,6 +231,12 @@ def _look_at(task: asyncio.Task[None]) -> None:
     """Look at how it ended: all who asked may be gone, and nobody shall be told of an error that nobody looked at."""
     if not task.cancelled():
         task.exception()
+
+
+def _end_if_failed(stream: Stream, sending: asyncio.Task[None]) -> None:
+    """End an exchange whose request cannot be sent to its end."""
+    if not sending.cancelled() and sending.exception() is not None:
+        stream.end(Failure.RESET)
 
 
 class _WantsHttp1(Exception):  # noqa: N818  # never leaves this file
@@ -231,50 +274,91 @@ class _Progress:
         self._phase = phase
 
 
-def _head(request: Request, url: URL) -> Sequence[Field]:
+class _Body:
+    """The body of an answer, unpacked piece by piece. It is a `Body`."""
+
+    def __init__(
+        self,
+        transport: Http2Transport,
+        wire: Wire,
+        stream: Stream,
+        unpacker: Unpacker,
+        sending: asyncio.Task[None] | None,
+    ) -> None:
+        self._transport = transport
+        self._wire = wire
+        self._stream = stream
+        self._unpacker = unpacker
+        self._sending = sending
+        self._is_over = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return itself: a body is read once."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next piece; raise `StreamEnded` where it breaks off."""
+        stream, unpacker = self._stream, self._unpacker
+        try:
+            while True:
+                if unpacker.has_rest:
+                    piece = unpacker.feed(b"", _CHUNK)
+                elif self._is_over:
+                    raise StopAsyncIteration
+                else:
+                    async with asyncio.timeout(self._transport.read_s):
+                        packed = await self._wire.read_chunk(stream)
+                    if not packed and stream.is_complete and not stream.chunks:
+                        unpacker.finish()
+                        await self.aclose()
+                        raise StopAsyncIteration
+                    piece = unpacker.feed(packed, _CHUNK)
+                if piece:
+                    return piece
+        except ENDINGS as error:
+            await self.aclose()
+            raise StreamEnded(broken(error, Phase.RECEIVING, self._transport.where)) from None
+        except asyncio.CancelledError:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Let go of it; a body that is not read to its end is not sent any further."""
+        if not self._is_over:
+            self._is_over = True
+            self._transport.leave(self._wire, self._stream, self._sending)
+            self._transport.release()
+
+    def trailers(self) -> Pairs:
+        """Return the fields that came after the body."""
+        return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in self._stream.trailers)
+
+
+async def _open_streams(way: Way, opening: _Opening) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(loop=loop)
+    transport, protocol = await dial(way, lambda _: asyncio.StreamReaderProtocol(reader, loop=loop), opening.reach)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+async def _send(wire: Wire, stream: Stream, content: Any) -> None:
+    """Send a body that comes in pieces."""
+    async for piece in content.open():
+        await wire.send(stream, piece, is_last=False)
+    wire.end_sending(stream, [(encode(name.lower()), encode(value)) for name, value in content.trailers()])
+
+
+def _head(request: Request, origin: Origin) -> Sequence[Field]:
     """Return the fields of a request (RFC 9113 §8.3.1)."""
-    usual = {"accept": "*/*", "accept-encoding": ACCEPTED, "user-agent": USER_AGENT}
-    if request.body or request.method in {"POST", "PUT", "PATCH"}:
-        usual["content-length"] = str(len(request.body))
-    own = [(name.lower(), value) for name, value in request.headers if name.lower() not in _NOT_SENT]
-    names = {name for name, _ in own}
+    path = f"{origin.path}{request.path}"
     fields = [
         (":method", request.method),
-        (":authority", url.host_port_subcomponent or ""),
-        (":scheme", url.scheme),
-        (":path", url.raw_path_qs),
-        *((name, value) for name, value in usual.items() if name not in names),
-        *own,
+        (":authority", origin.authority),
+        (":scheme", origin.scheme),
+        (":path", f"{path}?{encode_query(request.query)}" if request.query else path),
+        *fields_of(request),
     ]
-    return [(name.encode(), value.encode("utf-8")) for name, value in fields]
-
-
-def _failure(error: Exception) -> Failure:
-    """Say in our words how the exchange broke off."""
-    match error:
-        case StreamBroken():
-            return error.failure
-        case BadPacking():
-            return Failure.PROTOCOL
-        case ProxyRefused():
-            return Failure.REFUSED
-        case NoAddress():
-            return Failure.DNS
-        case TimeoutError():
-            return Failure.TIMEOUT
-        case AddressBlocked():
-            return Failure.BLOCKED
-        case ConnectionResetError() | BrokenPipeError() | ssl.SSLEOFError():
-            return Failure.RESET
-        case ssl.SSLError():
-            return Failure.TLS
-    return Failure.REFUSED
-
-
-def _reason(error: Exception) -> str:
-    """Say why, where that is known and not said by the failure itself."""
-    if isinstance(error, StreamBroken | TimeoutError | BadPacking):
-        return ""
-    if isinstance(error, NoAddress):
-        error = error.__cause__ if isinstance(error.__cause__, Exception) else error
-    return str(getattr(error, "strerror", None) or error)
+    length = len(request.body) if request.content is None else request.content.length
+    if says_length(request) and length is not None:
+        fields.append(("content-length", str(length)))
+    return [(encode(name), encode(value)) for name, value in fields]

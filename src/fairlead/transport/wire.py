@@ -19,6 +19,7 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes, Settings
 
 from fairlead.model.outcome import Failure
+from fairlead.transport.failures import BrokenOff
 
 _CHUNK = 64 * 1024
 # What may be on its way to us: for one stream, and for all together.
@@ -33,23 +34,16 @@ _LAST_STREAM = 2**31 - 3
 Field = tuple[bytes, bytes]
 
 
-class StreamBroken(Exception):  # noqa: N818  # a fact about the exchange
-    """The exchange on this stream is over before its answer was complete."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.value)
-        self.failure = failure
-
-
 class Stream:
     """One request and what has come of its answer."""
 
-    __slots__ = ("chunks", "failure", "head", "is_complete", "news", "number", "status")
+    __slots__ = ("chunks", "failure", "head", "is_complete", "news", "number", "status", "trailers")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.status = 0
         self.head: list[Field] | None = None
+        self.trailers: list[Field] = []
         self.chunks: deque[tuple[bytes, int]] = deque()
         self.is_complete = False
         self.failure: Failure | None = None
@@ -62,9 +56,9 @@ class Stream:
         self.news.set()
 
     async def wait(self) -> None:
-        """Wait for the next event; raise `StreamBroken` when there will be none."""
+        """Wait for the next event; raise `BrokenOff` when there will be none."""
         if self.failure is not None:
-            raise StreamBroken(self.failure)
+            raise BrokenOff(self.failure)
         await self.news.wait()
         self.news.clear()
 
@@ -130,28 +124,38 @@ class Wire:
         self._flush()
         return stream
 
-    async def send(self, stream: Stream, body: bytes) -> None:
-        """Send the body as fast as the other side takes it; stop when it has said its last word."""
+    async def send(self, stream: Stream, body: bytes, *, is_last: bool = True) -> None:
+        """Send a body, or a piece of one, as fast as the other side takes it; stop when it has said its last word."""
         rest = memoryview(body)
         while rest and not stream.is_complete and stream.failure is None:
             room = min(self._state.local_flow_control_window(stream.number), self._state.max_outbound_frame_size)
             if room <= 0:
                 await stream.wait()
                 continue
-            self._state.send_data(stream.number, bytes(rest[:room]), end_stream=room >= len(rest))
+            self._state.send_data(stream.number, bytes(rest[:room]), end_stream=is_last and room >= len(rest))
             rest = rest[room:]
             self._flush()
             with suppress(OSError):  # the reading task learns of it, and knows what had come before
                 await self._writer.drain()
 
+    def end_sending(self, stream: Stream, trailers: Iterable[Field] = ()) -> None:
+        """Say that the body was all, with fields after it where there are any (RFC 9113 §8.1)."""
+        if stream.is_complete or stream.failure is not None or not self.is_open:
+            return
+        if trailers:
+            self._state.send_headers(stream.number, trailers, end_stream=True)
+        else:
+            self._state.end_stream(stream.number)
+        self._flush()
+
     async def read_head(self, stream: Stream) -> tuple[int, list[Field]]:
-        """Return the status and the fields; raise `StreamBroken`."""
+        """Return the status and the fields; raise `BrokenOff`."""
         while stream.head is None:
             await stream.wait()
         return stream.status, stream.head
 
     async def read_chunk(self, stream: Stream) -> bytes:
-        """Return the next piece of the body, empty at its end; raise `StreamBroken`."""
+        """Return the next piece of the body, empty at its end; raise `BrokenOff`."""
         while not stream.chunks:
             if stream.is_complete:
                 return b""
@@ -289,6 +293,8 @@ def _update(stream: Stream, event: h2.events.Event) -> None:
             fields = [(bytes(name), bytes(value)) for name, value in event.headers or ()]
             stream.status = int(next((value for name, value in fields if name == b":status"), b""))
             stream.head = [field for field in fields if not field[0].startswith(b":")]
+        case h2.events.TrailersReceived():
+            stream.trailers = [(bytes(name), bytes(value)) for name, value in event.headers or ()]
         case h2.events.DataReceived():
             stream.chunks.append((event.data or b"", event.flow_controlled_length or 0))
         case h2.events.StreamEnded():

@@ -49,17 +49,6 @@ async def test_a_request_on_a_kept_connection_that_dies_is_sent_once(
     assert (len(server.requests), server.connections) == (2, 1)
 
 
-async def test_the_library_would_have_sent_it_again(authority: Authority) -> None:
-    async with HTTP1.serve(authority, DIE_AT_SECOND) as (server, wanted):
-        transport = HttpTransport(wanted)
-        await transport.exchange(request_for(Effect.READ), timeout_s=PATIENCE_S)
-        assert transport._session is not None
-        transport._session._retry_connection = True  # what the transport switches off
-        await transport.exchange(request_for(Effect.READ), timeout_s=PATIENCE_S)
-        await transport.close()
-    assert len(server.requests) == 3
-
-
 async def test_redirects_are_not_followed(client: Client, authority: Authority) -> None:
     async with client.serve(authority, saying(302, b"", "Location: /elsewhere")) as (server, wanted):
         result = await client.exchange(wanted, request_for(Effect.READ))

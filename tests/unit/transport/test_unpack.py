@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.transport.unpack import BadPacking, Unpacker
+from fairlead.transport.failures import BrokenOff
+from fairlead.transport.unpack import Unpacker
 
 PACK: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
@@ -41,7 +42,7 @@ def test_many_small_members_are_no_way_around_it() -> None:
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 def test_what_is_not_packed_as_it_says_is_refused(coding: str) -> None:
-    with pytest.raises(BadPacking):
+    with pytest.raises(BrokenOff):
         Unpacker(coding).feed(b"\xff\xffnot packed", 1000)
 
 
@@ -49,7 +50,7 @@ def test_what_is_not_packed_as_it_says_is_refused(coding: str) -> None:
 def test_so_is_what_ends_too_early(coding: str) -> None:
     unpacker = Unpacker(coding)
     unpacker.feed(PACK[coding](b"a" * 1000)[:-5], 10_000)
-    with pytest.raises(BadPacking):
+    with pytest.raises(BrokenOff):
         unpacker.finish()
 
 

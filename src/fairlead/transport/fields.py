@@ -1,0 +1,47 @@
+"""The head of a request, as either client sends it: what is ours to say, and what the caller may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fairlead.model.headers import Pairs
+from fairlead.model.message import Request
+from fairlead.transport.unpack import ACCEPTED
+
+USER_AGENT = "fairlead"
+#: What is about the connection, and not about the request (RFC 9110 §7.6.1, RFC 9112 §6): we say it ourselves.
+CONNECTION_FIELDS = frozenset(
+    {"connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"}
+)
+_USUAL: Pairs = (("accept", "*/*"), ("accept-encoding", ACCEPTED), ("user-agent", USER_AGENT))
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+def fields_of(request: Request) -> Iterator[tuple[str, str]]:
+    """Yield the fields of a request, names in lower case: the caller's, and the usual ones that it leaves out."""
+    own = [(name.lower(), value) for name, value in request.headers]
+    if not request.is_raw:
+        names = {name for name, _ in own}
+        for pair in _USUAL:
+            if pair[0] not in names:
+                yield pair
+    for pair in own:
+        if pair[0] not in CONNECTION_FIELDS:
+            yield pair
+
+
+def length_of(request: Request) -> int | None:
+    """Return the length of the body, or None where it is not known; 0 stands for none at all too."""
+    content: Any = request.content
+    return len(request.body) if content is None else content.length
+
+
+def says_length(request: Request) -> bool:
+    """Whether a body, or that there is none, is worth a Content-Length (RFC 9110 §8.6)."""
+    return bool(request.body) or request.content is not None or request.method in _WITH_BODY
+
+
+def encode(text: str) -> bytes:
+    """Return a field's bytes. What is not UTF-8 came from a socket, and leaves as it came."""
+    return text.encode("utf-8", "surrogateescape")
