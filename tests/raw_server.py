@@ -28,6 +28,13 @@ class Peer:
         """Read whatever has come."""
         return await self._reader.read(65536)
 
+    async def read_some(self) -> bytes:
+        """Read what has come next; it must be something."""
+        data = await self.read()
+        if not data:
+            raise ConnectionResetError
+        return data
+
     async def read_request(self) -> bytes:
         """Read one request, head and body, and count it."""
         head = await self._reader.readuntil(b"\r\n\r\n")

@@ -24,7 +24,8 @@ FairleadError
 │   ├── ConnectError                    name, address or TLS: nothing was sent
 │   ├── ConnectionLostError             the connection broke
 │   ├── AttemptTimeoutError             they were too slow
-│   └── AnswerTooLargeError             the answer passed the size limit
+│   ├── AnswerTooLargeError             the answer passed the size limit
+│   └── ChecksumError                   what came is not what was announced
 ├── ProviderError                   they answered, and the answer is no
 │   ├── AuthenticationError
 │   ├── ForbiddenError
@@ -47,6 +48,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
     from fairlead.model.attempt import Attempt
+    from fairlead.model.message import Response
     from fairlead.model.outcome import Outcome
 
 
@@ -82,6 +84,8 @@ class FairleadError(Exception):
         self.operation: str | None = None
         self.call_id: str | None = None
         self.attempts: tuple[Attempt, ...] = ()
+        #: What the vendor answered, where it did. It may hold what is private, so no message and no log shows it.
+        self.response: Response | None = None
 
     def locate(
         self,
@@ -256,6 +260,12 @@ class AnswerTooLargeError(TransportError):
     """The answer passed the size limit and was dropped."""
 
     code = "answer_too_large"
+
+
+class ChecksumError(TransportError):
+    """What came is not what was announced, or asked for."""
+
+    code = "checksum"
 
 
 class ProviderError(FairleadError):

@@ -14,18 +14,31 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Mapping,
+)
 from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, overload
+
+import msgspec
 
 from fairlead.capabilities.recipes import Nutrition, Recipe
 from fairlead.config.read import read_settings
 from fairlead.config.settings import Settings
 from fairlead.errors import UsageError
 from fairlead.model.call import Ref
+from fairlead.model.exchange import Content
 from fairlead.model.message import Query, Request, Response
 from fairlead.model.outcome import Effect
 from fairlead.model.page import ListPage, Page
@@ -35,6 +48,7 @@ from fairlead.runtime.fairlead import Fairlead as AsyncFairlead
 from fairlead.runtime.http import HttpFacade as AsyncHttpFacade
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.recipes import RecipesFacade as AsyncRecipesFacade
+from fairlead.runtime.transfer import OnTransfer, Transfer
 
 T = TypeVar("T")
 
@@ -118,6 +132,10 @@ def _hand_over(answer: Future[T], task: asyncio.Task[T]) -> None:
 
 async def _aclose(stream: AsyncGenerator[Any, None]) -> None:
     await stream.aclose()
+
+
+async def _leave(manager: AbstractAsyncContextManager[Response]) -> None:
+    await manager.__aexit__(None, None, None)
 
 
 _background = _Background()
@@ -240,6 +258,51 @@ class HttpFacade:
             lambda: self._http.request(
                 method, path, json=json, body=body, query=query, headers=headers, effect=effect,
                 idempotency_key=idempotency_key, **options,
+            )
+        )  # fmt: skip
+
+    def send(self, request: Request, **options: Unpack[CallOptions]) -> Response:
+        """Send a request that is already built; one that `is_streamed` goes by `stream`."""
+        return _background.run(lambda: self._http.send(msgspec.structs.replace(request, is_streamed=False), **options))
+
+    @contextmanager
+    def stream(
+        self, method: str, path: str, *, content: Content | None = None, query: Query | None = None,
+        headers: Mapping[str, str] | None = None, effect: Effect | None = None, idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generator[Response, None, None]:  # fmt: skip
+        """Send a request, and read its answer as it comes: `for piece in response.stream`."""
+        manager = self._http.stream(
+            method, path, content=content, query=query, headers=headers, effect=effect,
+            idempotency_key=idempotency_key, **options,
+        )  # fmt: skip
+        response = _background.run(manager.__aenter__)
+        try:
+            yield msgspec.structs.replace(response, stream=_background.iterate(aiter(response.stream)))
+        finally:
+            _background.run(lambda: _leave(manager))
+
+    def download(
+        self, path: str, to: str | Path, *, query: Query | None = None, headers: Mapping[str, str] | None = None,
+        sha256: str | None = None, on_progress: OnTransfer | None = None, **options: Unpack[CallOptions],
+    ) -> Transfer:  # fmt: skip
+        """Read an answer into a file, which is there once it is whole; what breaks off is gone on with."""
+        return _background.run(
+            lambda: self._http.download(
+                path, to, query=query, headers=headers, sha256=sha256, on_progress=on_progress, **options
+            )
+        )
+
+    def upload(
+        self, path: str, source: str | Path | bytes | AsyncIterable[bytes], *, method: str = "PUT",
+        headers: Mapping[str, str] | None = None, effect: Effect | None = None, idempotency_key: str | None = None,
+        on_progress: OnTransfer | None = None, **options: Unpack[CallOptions],
+    ) -> Transfer:  # fmt: skip
+        """Send a file as the body of a request, with its digest."""
+        return _background.run(
+            lambda: self._http.upload(
+                path, source, method=method, headers=headers, effect=effect, idempotency_key=idempotency_key,
+                on_progress=on_progress, **options,
             )
         )  # fmt: skip
 

@@ -14,7 +14,8 @@ from starlette.applications import Starlette
 
 from fairlead.cli.serve import listen
 from fairlead.config.read import parse_settings
-from fairlead.gateway.app import build_app, build_server
+from fairlead.gateway.app import build_app
+from fairlead.gateway.server import build_server
 from fairlead.model.message import Query, Response, build_request
 from fairlead.model.ports import Clock
 from fairlead.model.secret import Secret

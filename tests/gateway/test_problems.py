@@ -45,6 +45,7 @@ STATUSES = {
     errors.ConnectionLostError: 502,
     errors.AttemptTimeoutError: 504,
     errors.AnswerTooLargeError: 502,
+    errors.ChecksumError: 502,
     errors.ProviderError: 502,
     errors.AuthenticationError: 502,
     errors.ForbiddenError: 502,

@@ -16,7 +16,7 @@ import msgspec
 
 from fairlead.errors import InvalidArgumentError
 from fairlead.model.headers import checked_headers
-from fairlead.model.message import Request, encode_query, is_path
+from fairlead.model.message import Request, is_path, query_of
 from fairlead.model.secret import Secret
 from fairlead.spec.provider import ApiKey, Auth, Basic, Bearer, Encoding, Hmac, Place
 
@@ -74,7 +74,7 @@ def _signature(
     values = {
         "method": request.method.encode(),
         "path": f"{auth.base_path}{request.path}".encode(),
-        "query": encode_query(request.query).encode(),
+        "query": query_of(request).encode(),
         "timestamp": timestamp.encode(),
         "body": request.body,
     }

@@ -22,7 +22,8 @@ from fairlead.cli.serve import listen
 from fairlead.config.read import parse_settings
 from fairlead.config.settings import Settings
 from fairlead.errors import InvalidSettingError
-from fairlead.gateway.app import build_app, build_server
+from fairlead.gateway.app import build_app
+from fairlead.gateway.server import build_server
 from fairlead.model.message import Request, Response
 from fairlead.observe.events import EventStream
 from fairlead.observe.metrics import Metrics

@@ -14,7 +14,8 @@ from fairlead.cli.options import with_config, with_json
 from fairlead.config.read import read_settings
 from fairlead.config.sources import ProcessSources
 from fairlead.errors import InvalidSettingError
-from fairlead.gateway.app import build_app, build_server
+from fairlead.gateway.app import build_app
+from fairlead.gateway.server import build_server
 from fairlead.observe.events import EventStream
 from fairlead.observe.logs import Logs
 from fairlead.observe.metrics import Metrics

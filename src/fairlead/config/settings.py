@@ -222,6 +222,8 @@ class Connection(Group, frozen=True):
     http2: bool = False
     #: How many redirects are followed, within the vendor's own origin and where it is harmless.
     follow_redirects: Annotated[int, msgspec.Meta(ge=0, le=20)] = 0
+    #: Pass cookies through the gateway's proxy; unless set, neither side sees those of the other.
+    cookies: bool = False
     #: The vendor has agreed that its answers are kept, where its terms ask for that.
     cache_permitted: bool = False
     #: Seconds from an exhausted quota to the next try, in place of the vendor's own reset.
@@ -267,6 +269,8 @@ class Gateway(Group, frozen=True):
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
     #: `env:NAME` or `file:/path` of each key that callers may show; several allow rotation without a gap.
     api_keys: list[str] = []
+    #: The proxy keeps the body of a request up to this size, so that it can send it again; longer ones are passed on.
+    replay_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024
 
 
 class Settings(Group, frozen=True):

@@ -55,6 +55,14 @@ def report_headers(report: CallReport) -> dict[str, str]:
     }
 
 
+def error_headers(error: errors.FairleadError) -> dict[str, str]:
+    """Return how an error came about, as headers."""
+    if not error.call_id:
+        return {}
+    tried = sum(attempt.was_tried for attempt in error.attempts)
+    return {"fairlead-call-id": error.call_id, "fairlead-attempts": str(tried)}
+
+
 def status_of(kind: type[errors.FairleadError]) -> int:
     """Return the status with which an error is answered."""
     return next(status for each, status in STATUSES if issubclass(kind, each))
@@ -63,10 +71,7 @@ def status_of(kind: type[errors.FairleadError]) -> int:
 def render_error(error: errors.FairleadError) -> Response:
     """Return an error as a problem document. Its text holds no secret."""
     status = status_of(type(error))
-    headers = {}
-    if error.call_id:
-        headers["fairlead-call-id"] = error.call_id
-        headers["fairlead-attempts"] = str(sum(attempt.was_tried for attempt in error.attempts))
+    headers = error_headers(error)
     if error.retry_after_s is not None and status == 503:
         headers["retry-after"] = str(math.ceil(error.retry_after_s))
     return render_problem(

@@ -1,31 +1,43 @@
-"""The gateway as an ASGI application, and the server that runs it."""
+"""The gateway as an ASGI application."""
 
 from __future__ import annotations
 
-import signal
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from types import FrameType
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from fairlead.errors import FairleadError
 from fairlead.gateway import health, recipes
 from fairlead.gateway.access import Access
 from fairlead.gateway.answers import render_error, render_problem
+from fairlead.gateway.proxy import PREFIX, Proxy
 from fairlead.model.secret import Secret
 from fairlead.observe.metrics import Metrics
 from fairlead.runtime.fairlead import Fairlead
 
 
-def build_app(fl: Fairlead, metrics: Metrics, *, keys: Sequence[Secret] | None) -> Starlette:
+class Gateway(Starlette):
+    """All that the gateway answers. The proxy, which passes bodies on piece by piece, stands before everything else."""
+
+    proxy: Proxy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Lead a request where it belongs."""
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+            await self.proxy(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def build_app(fl: Fairlead, metrics: Metrics, *, keys: Sequence[Secret] | None) -> Gateway:
     """Return the application. Without `keys` it is open to everybody: for demonstrations on loopback."""
-    app = Starlette(
+    app = Gateway(
         routes=[*health.ROUTES, *recipes.ROUTES],
         middleware=[] if keys is None else [Middleware(Access, keys=keys)],
         exception_handlers={FairleadError: _tell, HTTPException: _tell_no_such_page, Exception: _tell_nothing},
@@ -34,36 +46,8 @@ def build_app(fl: Fairlead, metrics: Metrics, *, keys: Sequence[Secret] | None) 
     app.router.redirect_slashes = False  # a path that does not exist is told so
     app.state.fairlead = fl
     app.state.metrics = metrics
+    app.proxy = Proxy(fl, keys=keys)
     return app
-
-
-def build_server(app: Starlette, *, handles_signals: bool = True) -> uvicorn.Server:
-    """Return a server that is ready to `serve([socket])`.
-
-    It ends in good order on SIGINT and SIGTERM, unless whoever started it sees to signals.
-    """
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=10
-    )
-    return _Server(config) if handles_signals else _Tenant(config)
-
-
-class _Server(uvicorn.Server):
-    """A server that was asked to end, and ended in good order, has not failed: it does not raise the signal again."""
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as signal handlers are called
-        """Finish what is open; at a second Ctrl-C drop it."""
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
-
-
-class _Tenant(uvicorn.Server):
-    """A server in somebody else's house: it leaves the signals alone."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
 
 
 async def _tell(_: Request, error: Exception) -> Response:

@@ -21,7 +21,8 @@ Query = Mapping[str, Any] | Iterable[tuple[str, QueryValue]]
 # RFC 3986 §3.3, and nothing that would end the path, or that some server reads as a slash.
 _PATH = re.compile(r"/(?!/)[\x21\x22\x24-\x3e\x40-\x5b\x5d-\x7e]*")
 _WAY_UP = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
-_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+#: What may be sent.
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +40,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     effect: Effect
     query: Pairs = ()
+    #: A part of the query that is already encoded, and stands before the rest of it as it is.
+    raw_query: str = ""
     headers: Pairs = ()
     body: bytes = b""
     idempotency_key: str | None = None
@@ -120,8 +123,8 @@ def build_request(
     Without an `effect`, safe methods (RFC 9110 §9.2.1) are reads and all others are `once`: that PUT and
     DELETE may be repeated is a promise of the method, and not always of the vendor.
     """
-    if method not in _METHODS:
-        raise InvalidArgumentError(f"{method!r} is not a method.", hint=f"Use one of {', '.join(sorted(_METHODS))}.")
+    if method not in METHODS:
+        raise InvalidArgumentError(f"{method!r} is not a method.", hint=f"Use one of {', '.join(sorted(METHODS))}.")
     if not is_path(path):
         raise InvalidArgumentError(
             f"The path {path.partition('?')[0]!r} cannot be used.",
@@ -145,6 +148,13 @@ def is_path(path: str) -> bool:
 def encode_query(pairs: Pairs) -> str:
     """Encode query pairs for a URL (WHATWG form encoding)."""
     return urlencode(pairs)
+
+
+def query_of(request: Request) -> str:
+    """Return the whole query of a request, encoded; empty where it has none."""
+    if not request.raw_query:
+        return urlencode(request.query) if request.query else ""
+    return "&".join([request.raw_query, urlencode(request.query)]) if request.query else request.raw_query
 
 
 def _pairs(query: Query | None) -> Pairs:

@@ -63,6 +63,7 @@ def assemble_connection(
             attempt_s=wanted.timeouts.attempt_s,
             quota_reset_s=wanted.quota_reset_s,
             cache_max_age_s=_cache_max_age_s(wanted, provider),
+            max_answer_bytes=wanted.max_answer_bytes,
         ),
         retry=Retry(max_attempts=wanted.retry.max_attempts, base_s=wanted.retry.base_s, cap_s=wanted.retry.cap_s),
         breaker=Breaker(

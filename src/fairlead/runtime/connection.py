@@ -42,6 +42,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     quota_reset_s: float | None
     #: The longest that the vendor's terms, and its permission, let an answer be kept.
     cache_max_age_s: float
+    max_answer_bytes: int = 10 * 1024 * 1024
 
 
 class Connection:

@@ -43,4 +43,6 @@ class Doubt:
         else:
             error.outcome = error.outcome or Outcome.NOT_DONE
             return error
-        return OutcomeUnknownError(message, hint=hint, outcome=Outcome.UNKNOWN)
+        final = OutcomeUnknownError(message, hint=hint, outcome=Outcome.UNKNOWN)
+        final.response = error.response
+        return final

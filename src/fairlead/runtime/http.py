@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Generic, TypeVar, Unpack, overload
 
 import msgspec
 
 from fairlead.errors import InvalidArgumentError, UnsupportedFeatureError
 from fairlead.model.answer import Answer
+from fairlead.model.exchange import Content
 from fairlead.model.message import Query, Request, Response, build_request
 from fairlead.model.operation import Operation
 from fairlead.model.outcome import Effect
@@ -16,7 +19,10 @@ from fairlead.model.page import ListPage
 from fairlead.runtime.bulk import BulkResult, OnProgress, Requests, run_bulk
 from fairlead.runtime.calls import CallOptions, Calls, Wanted
 from fairlead.runtime.connection import Connection
+from fairlead.runtime.download import download
 from fairlead.runtime.pages import iter_pages, open_pager
+from fairlead.runtime.transfer import OnTransfer, Transfer
+from fairlead.runtime.upload import upload
 from fairlead.spec.answer import decode
 
 T = TypeVar("T")
@@ -33,7 +39,7 @@ class HttpFacade:
     """
 
     def __init__(self, connection: Connection, calls: Calls, *, deadline_s: float) -> None:
-        self._connection = connection
+        self.connection = connection
         self._calls = calls
         self._deadline_s = deadline_s
 
@@ -57,6 +63,73 @@ class HttpFacade:
         request = msgspec.structs.replace(request, idempotency_key=idempotency_key)
         response: Response = await self._send(request, None, options)
         return response
+
+    async def send(self, request: Request, **options: Unpack[CallOptions]) -> Response:
+        """Send a request that is already built. Of one that `is_streamed` the answer's stream must be closed."""
+        if request.idempotency_key and request.effect is Effect.ONCE:
+            request = msgspec.structs.replace(request, effect=Effect.IDEMPOTENT)
+        response: Response = await self._send(request, None, options)
+        return response
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, path: str, *, content: Content | None = None, query: Query | None = None,
+        headers: Mapping[str, str] | None = None, effect: Effect | None = None, idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncIterator[Response]:  # fmt: skip
+        """Send a request, and read its answer as it comes: `async for piece in response.stream`.
+
+        `content` is a body that is sent as it comes. The deadline bounds the call until its answer begins; then each
+        piece has `timeouts.read_s` to come, and server-sent events as long as it takes.
+        """
+        request = build_request(method, path, query=query, headers=headers, effect=effect)
+        request = msgspec.structs.replace(request, content=content, is_streamed=True, idempotency_key=idempotency_key)
+        response = await self.send(request, **options)
+        try:
+            yield response
+        finally:
+            if response.stream is not None:
+                await response.stream.aclose()
+
+    async def download(
+        self,
+        path: str,
+        to: str | Path,
+        *,
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+        sha256: str | None = None,
+        on_progress: OnTransfer | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Transfer:
+        """Read an answer into a file, which is there once it is whole.
+
+        What breaks off is gone on with, in this call or in a later one, where the vendor knows ranges and tells by a
+        validator that it is still the same. `sha256` (hexadecimal), and a digest that the vendor sends, are checked:
+        `ChecksumError`.
+        """
+        request = build_request("GET", path, query=query, headers={"accept-encoding": "identity", **(headers or {})})
+        return await download(self, request, Path(to), sha256=sha256, on_progress=on_progress, options=options)
+
+    async def upload(
+        self,
+        path: str,
+        source: str | Path | bytes | AsyncIterable[bytes],
+        *,
+        method: str = "PUT",
+        headers: Mapping[str, str] | None = None,
+        effect: Effect | None = None,
+        idempotency_key: str | None = None,
+        on_progress: OnTransfer | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Transfer:
+        """Send a file, or what comes, as the body of a request, with its digest where that is known beforehand.
+
+        It may take an hour unless `deadline_s` says otherwise. A file can be sent again where nothing of it was done.
+        """
+        request = build_request(method, path, headers=headers, effect=effect)
+        request = msgspec.structs.replace(request, idempotency_key=idempotency_key)
+        return await upload(self, request, source, on_progress=on_progress, options=options)
 
     @overload
     async def get(
@@ -125,7 +198,7 @@ class HttpFacade:
         `HostBlockedError` for one that leads to another server.
         """
         first = build_request("GET", path, query=query, headers=headers)
-        pager = open_pager(self._connection, first, items_at=items_at, position=position)
+        pager = open_pager(self.connection, first, items_at=items_at, position=position)
 
         async def ask(begin: Callable[[], Operation[ListPage[Any]]], before: ListPage[Any] | None) -> ListPage[Any]:
             if before is not None and before.call is not None and not options.get("correlation_id"):
@@ -133,7 +206,7 @@ class HttpFacade:
             page: ListPage[Any] = await self._call("http.paginate", begin, options)
             return page
 
-        return iter_pages(pager, self._connection, model, ask)
+        return iter_pages(pager, self.connection, model, ask)
 
     def bulk(
         self,
@@ -153,18 +226,15 @@ class HttpFacade:
             raise InvalidArgumentError(f"at_once is {at_once}.", hint="Send at least one at a time.")
 
         async def send(request: Request) -> Response:
-            if request.idempotency_key and request.effect is Effect.ONCE:
-                request = msgspec.structs.replace(request, effect=Effect.IDEMPOTENT)
-            response: Response = await self._send(request, None, options)
-            return response
+            return await self.send(request, **options)
 
-        at_once = min(at_once, self._connection.concurrency.limit)
+        at_once = min(at_once, self.connection.concurrency.limit)
         return run_bulk(requests, send, at_once=at_once, on_progress=on_progress)
 
     async def _send(self, request: Request, model: Any, options: CallOptions) -> Any:
         """Send one request; return its answer, or what `model` makes of it."""
-        if request.idempotency_key and not self._connection.provider.idempotency_header:
-            raise UnsupportedFeatureError(f"{self._connection.provider.title} honours no idempotency key.")
+        if request.idempotency_key and not self.connection.provider.idempotency_header:
+            raise UnsupportedFeatureError(f"{self.connection.provider.title} honours no idempotency key.")
         name = f"http.{request.method.lower()}"
         if model is None:
             return await self._call(name, lambda: _single(request), options)
@@ -172,7 +242,7 @@ class HttpFacade:
 
     async def _call(self, name: str, begin: Callable[[], Operation[Any]], options: CallOptions) -> Any:
         wanted = Wanted(
-            operation=name, candidates=(self._connection,), begin=lambda _: begin(), deadline_s=self._deadline_s
+            operation=name, candidates=(self.connection,), begin=lambda _: begin(), deadline_s=self._deadline_s
         )
         return await self._calls.make(wanted, options)
 

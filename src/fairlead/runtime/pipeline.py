@@ -29,6 +29,7 @@ from fairlead.runtime.connection import Connection, Lease
 from fairlead.runtime.doubt import Doubt
 from fairlead.runtime.explain import conceal, explain, explain_stumble
 from fairlead.runtime.ports import Ports
+from fairlead.runtime.streams import hold, is_repeatable, longest_s
 from fairlead.spec.outcomes import Verdict, Wait, classify
 from fairlead.spec.retry_after import parse_retry_after
 
@@ -155,7 +156,7 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
             failures += 1
             step.error.retry_after_s = wait_s
             has_time = call.deadline.allows(wait_s or 0.0, ports.clock.monotonic())
-            has_tries = failures < connection.retry.max_attempts
+            has_tries = failures < connection.retry.max_attempts and is_repeatable(request)
             may_leave = left > 1 and not doubt.has_any
             if not (has_time and has_tries and may_repeat(step, connection, doubt, may_leave=may_leave)):
                 raise step.error
@@ -212,19 +213,24 @@ async def exchange(
 ) -> tuple[Response | Broken, float]:
     """Sign and send one request; return what came and how long it took.
 
-    A cancelled exchange is no attempt: its lease is given back.
+    A cancelled exchange is no attempt: its lease is given back. A stream keeps its place until it is read.
     """
     started = ports.clock.monotonic()
-    timeout_s = min(connection.policy.attempt_s, call.deadline.remaining(started) / left)
+    timeout_s = longest_s(request, connection.policy.attempt_s, call.deadline.remaining(started) / left)
+    is_held = False
     try:
         now = ports.clock.wall()
         signed = sign(dressed(request, connection), connection.provider.auth, connection.credentials, now=now)
         answer = await connection.transport.exchange(signed, timeout_s=timeout_s)
+        if isinstance(answer, Response) and answer.stream is not None:
+            answer = await hold(request, answer, connection)
+            is_held = isinstance(answer, Response) and answer.stream is not None
     except BaseException:
         connection.release(lease)
         raise
     finally:
-        connection.leave_line()
+        if not is_held:
+            connection.leave_line()
     seconds = ports.clock.monotonic() - started
     trail.vendor_s += seconds
     return answer, seconds
@@ -248,7 +254,9 @@ def judge(connection: Connection, operation: Operation[Any], request: Request, a
     """Classify an exchange, and let the operation read a good answer."""
     verdict = assess(connection.provider, request, answer)
     if verdict.error is not None or isinstance(answer, Broken):
-        return Step(verdict, explain(verdict, answer, connection))
+        error = explain(verdict, answer, connection)
+        error.response = None if isinstance(answer, Broken) else answer
+        return Step(verdict, error)
     try:
         return Step(verdict, next=operation.send(answer))
     except StopIteration as ended:

@@ -60,6 +60,7 @@ async def dial(
     )
     try:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a silent stream may be alive, or not
         if is_tunnelled and way.proxy:
             await _ask_for_tunnel(made, way.host, way.port, way.proxy)
     except BaseException:

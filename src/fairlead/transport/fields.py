@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from math import inf
 
-from fairlead.model.headers import Pairs
+from fairlead.model.headers import Headers, Pairs
 from fairlead.model.message import Request
 from fairlead.transport.unpack import ACCEPTED
 
@@ -31,15 +31,14 @@ def fields_of(request: Request) -> Iterator[tuple[str, str]]:
             yield pair
 
 
-def length_of(request: Request) -> int | None:
-    """Return the length of the body, or None where it is not known; 0 stands for none at all too."""
-    content: Any = request.content
-    return len(request.body) if content is None else content.length
-
-
 def says_length(request: Request) -> bool:
     """Whether a body, or that there is none, is worth a Content-Length (RFC 9110 §8.6)."""
     return bool(request.body) or request.content is not None or request.method in _WITH_BODY
+
+
+def patience_s(headers: Headers, read_s: float) -> float:
+    """Return how long the next piece of a stream may take. Server-sent events come when there is something to say."""
+    return inf if headers.get("content-type", "").lower().startswith("text/event-stream") else read_s
 
 
 def encode(text: str) -> bytes:

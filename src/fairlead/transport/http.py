@@ -14,12 +14,12 @@ import msgspec
 
 from fairlead.model.exchange import Broken, Content, StreamEnded
 from fairlead.model.headers import Headers, Pairs
-from fairlead.model.message import Request, Response, encode_query
+from fairlead.model.message import Request, Response, query_of
 from fairlead.model.outcome import Phase
 from fairlead.model.secret import Secret
 from fairlead.transport.dial import Way, dial
 from fairlead.transport.failures import ENDINGS, BrokenOff, broken
-from fairlead.transport.fields import encode, fields_of, says_length
+from fairlead.transport.fields import encode, fields_of, patience_s, says_length
 from fairlead.transport.guard import SYSTEM, AddressBlocked, Network, anywhere, is_private_name
 from fairlead.transport.http1 import Incoming, Line
 from fairlead.transport.origin import parse_origin
@@ -194,7 +194,7 @@ class HttpTransport:
         unpacker = Unpacker("" if request.is_raw else headers.get("content-encoding", ""))
         if request.is_streamed:
             if not answer.is_complete:
-                line.be_patient(options.read_s)
+                line.be_patient(patience_s(headers, options.read_s))
             stream = _Stream(self, line, answer, unpacker)
             return Response(status=answer.status, headers=headers, stream=stream)
         body = unpacker.unpack(answer.chunks, options.max_answer_bytes)
@@ -205,8 +205,8 @@ class HttpTransport:
         """Return the request line and the fields (RFC 9112 §3)."""
         origin = self._origin
         target = f"{origin.path}{request.path}"
-        if request.query:
-            target = f"{target}?{encode_query(request.query)}"
+        if query := query_of(request):
+            target = f"{target}?{query}"
         lines = [f"{request.method} {target} HTTP/1.1", f"Host: {origin.authority}"]
         if self._is_handed_over and self._proxy:
             lines[0] = f"{request.method} {origin.url}{target} HTTP/1.1"

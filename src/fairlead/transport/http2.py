@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
+from math import inf
 from typing import Any
 
 from fairlead.model.exchange import Broken, StreamEnded
 from fairlead.model.headers import Headers, Pairs
-from fairlead.model.message import Request, Response, encode_query
+from fairlead.model.message import Request, Response, query_of
 from fairlead.model.outcome import Failure, Phase
 from fairlead.transport.dial import Way, dial
 from fairlead.transport.failures import ENDINGS, BrokenOff, broken
-from fairlead.transport.fields import encode, fields_of, says_length
+from fairlead.transport.fields import encode, fields_of, patience_s, says_length
 from fairlead.transport.guard import SYSTEM, AddressBlocked, Network, anywhere, is_private_name
 from fairlead.transport.http import HttpOptions, HttpTransport
 from fairlead.transport.origin import Origin, parse_origin
@@ -106,6 +107,7 @@ class Http2Transport:
             unpacker = Unpacker("" if request.is_raw else headers.get("content-encoding", ""))
             if request.is_streamed:
                 body = _Body(self, wire, stream, unpacker, sending)
+                body.read_s = patience_s(headers, self._options.read_s)
                 return Response(status=status, headers=headers, stream=body)
             whole = b"" if request.method == "HEAD" else await self._read(wire, stream, headers, unpacker)
         except BaseException as error:
@@ -128,11 +130,6 @@ class Http2Transport:
     def where(self) -> str:
         """What messages call the other side."""
         return self._origin.url
-
-    @property
-    def read_s(self) -> float:
-        """How long the next piece of a stream may take."""
-        return self._options.read_s
 
     def release(self) -> None:
         """Give back the place of a streamed exchange."""
@@ -291,6 +288,7 @@ class _Body:
         self._unpacker = unpacker
         self._sending = sending
         self._is_over = False
+        self.read_s = inf
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Return itself: a body is read once."""
@@ -306,7 +304,7 @@ class _Body:
                 elif self._is_over:
                     raise StopAsyncIteration
                 else:
-                    async with asyncio.timeout(self._transport.read_s):
+                    async with asyncio.timeout(None if self.read_s == inf else self.read_s):
                         packed = await self._wire.read_chunk(stream)
                     if not packed and stream.is_complete and not stream.chunks:
                         unpacker.finish()
@@ -350,12 +348,12 @@ async def _send(wire: Wire, stream: Stream, content: Any) -> None:
 
 def _head(request: Request, origin: Origin) -> Sequence[Field]:
     """Return the fields of a request (RFC 9113 §8.3.1)."""
-    path = f"{origin.path}{request.path}"
+    path, query = f"{origin.path}{request.path}", query_of(request)
     fields = [
         (":method", request.method),
         (":authority", origin.authority),
         (":scheme", origin.scheme),
-        (":path", f"{path}?{encode_query(request.query)}" if request.query else path),
+        (":path", f"{path}?{query}" if query else path),
         *fields_of(request),
     ]
     length = len(request.body) if request.content is None else request.content.length

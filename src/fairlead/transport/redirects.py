@@ -38,8 +38,10 @@ class Redirecting:
         for _ in range(self._limit):
             answer = await self._inner.exchange(request, timeout_s=max(0.0, until - clock()))
             following = None if isinstance(answer, Broken) else self._follow(request, answer)
-            if following is None:
+            if following is None or isinstance(answer, Broken):
                 return answer
+            if answer.stream is not None:
+                await answer.stream.aclose()
             request = following
         return await self._inner.exchange(request, timeout_s=max(0.0, until - clock()))
 
@@ -53,15 +55,19 @@ class Redirecting:
             return None
         if answer.status < 307 and request.effect is not Effect.READ:
             return None
+        if request.content is not None and request.content.is_spent:
+            return None
         target = self._target(request, answer.headers.get("location", ""))
         if target is None:
             return None
         path = f"{target.path}?{target.query}" if target.query else target.path
         becomes_get = answer.status == 303 or (answer.status < 307 and request.method == "POST")
         if not becomes_get or request.method == "HEAD":
-            return msgspec.structs.replace(request, path=path, query=())
+            return msgspec.structs.replace(request, path=path, query=(), raw_query="")
         headers = tuple(pair for pair in request.headers if not pair[0].lower().startswith("content-"))
-        return msgspec.structs.replace(request, method="GET", path=path, query=(), headers=headers, body=b"")
+        return msgspec.structs.replace(
+            request, method="GET", path=path, query=(), raw_query="", headers=headers, body=b""
+        )
 
     def _target(self, request: Request, location: str) -> SplitResult | None:
         """Return where it points, if that is in this origin."""

@@ -1,0 +1,77 @@
+"""The body of a proxied request: read whole where it is short, so that it can be sent again, and else passed on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+
+from starlette.types import Receive, Scope
+
+from fairlead.gateway.server import HEAD_FIELDS
+from fairlead.model.headers import Pairs
+
+
+class ClientGone(Exception):  # noqa: N818  # a fact about the caller
+    """The caller has left before its request was whole."""
+
+
+class PassedOn:
+    """A body that comes from the caller as it is sent to the vendor. It is a `Content`, and can be read once."""
+
+    def __init__(self, receive: Receive, begun: bytes, length: int | None, scope: Scope) -> None:
+        self._receive = receive
+        self._begun = begun
+        self.length = length
+        self._scope = scope
+        self._is_begun = False
+        self.is_over = False
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether a part of it is gone already."""
+        return self._is_begun
+
+    async def open(self) -> AsyncIterator[bytes]:
+        """Yield the pieces as they come; raise `ClientGone`."""
+        self._is_begun = True
+        if self._begun:
+            yield self._begun
+            self._begun = b""
+        while not self.is_over:
+            piece, self.is_over = await _next(self._receive)
+            if piece:
+                yield piece
+
+    def trailers(self) -> Pairs:
+        """Return the fields after the body, which the server adds to those before it."""
+        return decode_fields(self._scope["headers"][self._scope["extensions"][HEAD_FIELDS] :])
+
+
+async def take_body(receive: Receive, scope: Scope, fields: Mapping[str, str], bound: int) -> bytes | PassedOn:
+    """Return a body of at most `bound` bytes as it is; any other, and one with fields after it, as a stream."""
+    claimed = fields.get("content-length", "")
+    length = int(claimed) if claimed.isdigit() else None
+    if length is None and "transfer-encoding" not in fields:
+        return b""
+    if (length is not None and length > bound) or "trailer" in fields:
+        return PassedOn(receive, b"", length, scope)
+    pieces: list[bytes] = []
+    size = 0
+    while size <= bound:
+        piece, is_over = await _next(receive)
+        pieces.append(piece)
+        size += len(piece)
+        if is_over:
+            return b"".join(pieces)
+    return PassedOn(receive, b"".join(pieces), length, scope)
+
+
+def decode_fields(fields: Iterable[tuple[bytes, bytes]]) -> Pairs:
+    """Return fields as text from which the transport makes the same bytes."""
+    return tuple((name.decode("latin-1"), value.decode("utf-8", "surrogateescape")) for name, value in fields)
+
+
+async def _next(receive: Receive) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message.get("body", b""), not message.get("more_body", False)

@@ -1,0 +1,259 @@
+"""`ANY /proxy/{connection}/{path}`: a vendor's own API through the engine; any SDK works by changing its base URL.
+
+The request passes as it is, but for the caller's key, whose place the vendor's credentials take, and for what is only
+between two neighbours (RFC 9110 §7.6.1). The vendor's answers pass as they are, errors too. What Fairlead itself has to
+say is a problem document with a `fairlead-error` header.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response as Rendered
+from starlette.types import Receive, Scope, Send
+
+from fairlead.errors import FairleadError, InvalidArgumentError
+from fairlead.gateway.answers import error_headers, render_error, render_problem, report_headers
+from fairlead.gateway.body import ClientGone, PassedOn, decode_fields, take_body
+from fairlead.gateway.server import BREAK_OFF, HEAD_FIELDS
+from fairlead.gateway.slots import Incoming, is_known, without_keys
+from fairlead.gateway.veil import Veil
+from fairlead.model.message import METHODS, Request, Response, is_path
+from fairlead.model.outcome import Effect
+from fairlead.model.secret import Secret
+from fairlead.runtime.by_name import parse_number
+from fairlead.runtime.calls import CallOptions
+from fairlead.runtime.connection import Connection
+from fairlead.runtime.fairlead import Fairlead
+from fairlead.spec.provider import Place
+
+PREFIX = "/proxy/"
+# RFC 9110 §7.6.1, and what the next connection says itself.
+_BETWEEN_NEIGHBOURS = frozenset(
+    {
+        "connection", "content-length", "host", "keep-alive", "proxy-authenticate", "proxy-authorization",
+        "proxy-connection", "te", "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+# The deadline of a request whose body is passed on as it comes, in seconds.
+_STREAM_S = 3600.0
+# An answer of at most so many bytes is on its way before its caller could leave.
+_SHORT = 64 * 1024
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class Proxy:
+    """The ASGI application. Without `keys` it is open to everybody: for demonstrations on loopback."""
+
+    def __init__(self, fl: Fairlead, *, keys: Sequence[Secret] | None) -> None:
+        self._fl = fl
+        self._keys = keys
+        self._bound = fl.settings.gateway.replay_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        body: bytes | PassedOn = b""
+        try:
+            answer, body = await self._ask(scope, receive)
+            reported = report_headers(answer.call) if isinstance(answer, Response) and answer.call else {}
+        except ClientGone:
+            return
+        except FairleadError as error:
+            answer, reported = error.response or render_error(error), error_headers(error)
+        if isinstance(answer, Rendered):
+            await answer(scope, receive, send)
+        elif answer.stream is None:
+            await self._send_whole(answer, reported, scope, send)
+        else:
+            # While the request's own body is on its way, that is how a caller who leaves is noticed.
+            is_heard = isinstance(body, bytes) or body.is_over
+            await self._pass_on(answer, reported, scope, receive if is_heard else None, send)
+
+    async def _ask(self, scope: Scope, receive: Receive) -> tuple[Response | Rendered, bytes | PassedOn]:
+        """Return the vendor's answer, or our own refusal; raise `FairleadError` and `ClientGone`."""
+        name, path = _place(scope)
+        headers = decode_fields(scope["headers"][: scope["extensions"][HEAD_FIELDS]])
+        incoming = Incoming(path=path, query=scope["query_string"].decode("latin-1"), headers=headers)
+        connection = self._fl.connections.get(name)
+        auth = connection.provider.auth if connection else ()
+        if self._keys is not None:
+            if not is_known(incoming, auth, self._keys):
+                return _missing_key(), b""
+            incoming = without_keys(incoming, auth, self._keys)
+        connection = self._fl.connection(name)  # only who has a key learns which there are
+        if scope["method"] not in METHODS:
+            return render_problem(405, "unknown_method", "The proxy passes no such method on."), b""
+        if not is_path(incoming.path):
+            raise InvalidArgumentError(
+                "The path cannot be passed on.", hint="Leave out '.', '..' and empty beginnings."
+            )
+        fields = dict(headers)
+        options = _options(fields)
+        body = await take_body(receive, scope, fields, self._bound)
+        request = self._request(scope["method"], incoming, fields, body, connection)
+        if isinstance(body, PassedOn):
+            options.setdefault("deadline_s", _STREAM_S)
+        return await self._fl.http(name).send(request, **options), body
+
+    def _request(
+        self, method: str, incoming: Incoming, fields: Mapping[str, str], body: bytes | PassedOn, connection: Connection
+    ) -> Request:
+        named = {token.strip().lower() for token in fields.get("connection", "").split(",")}
+        gone = _BETWEEN_NEIGHBOURS | named
+        if isinstance(body, bytes):
+            gone |= {"expect", "trailer"}
+        if not self._fl.settings.connections[connection.name].cookies:
+            gone |= {"cookie"}
+        if _is_telling(connection):  # its answers are looked through, for which they must not be packed
+            gone |= {"accept-encoding"}
+        headers = tuple(pair for pair in incoming.headers if pair[0] not in gone)
+        key = (connection.provider.idempotency_header or "").lower()
+        effect = Effect.READ if method in _READS else Effect.IDEMPOTENT if key and key in fields else Effect.ONCE
+        return Request(
+            method=method,
+            path=incoming.path,
+            raw_query=incoming.query,
+            headers=headers,
+            effect=effect,
+            body=body if isinstance(body, bytes) else b"",
+            content=None if isinstance(body, bytes) else body,
+            is_streamed=True,
+            is_raw=True,
+        )
+
+    async def _send_whole(self, answer: Response, reported: Mapping[str, str], scope: Scope, send: Send) -> None:
+        """Send what the vendor says went wrong."""
+        connection, veil = self._answering(scope)
+        headers = self._headers(answer, reported, connection, veil)
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": veil.whole(answer.body)})
+
+    async def _pass_on(
+        self, answer: Response, reported: Mapping[str, str], scope: Scope, receive: Receive | None, send: Send
+    ) -> None:
+        """Send the vendor's answer to the caller, as fast as the caller takes it."""
+        connection, veil = self._answering(scope)
+        stream: Any = answer.stream
+        has_trailers = "trailer" in answer.headers
+        headers = self._headers(answer, reported, connection, veil)
+        try:
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": answer.status,
+                    "headers": headers,
+                    "trailers": has_trailers,
+                }
+            )
+            is_whole = await _while_awaited(_pump(stream, veil, send), receive, answer)
+            if has_trailers and is_whole:
+                fields = [(key.lower().encode("latin-1"), value.encode("latin-1")) for key, value in stream.trailers()]
+                await send({"type": "http.response.trailers", "headers": fields})
+        except FairleadError:  # it broke off: so shall ours
+            await scope["extensions"][BREAK_OFF]()
+        finally:
+            await stream.aclose()
+
+    def _answering(self, scope: Scope) -> tuple[Connection, Veil]:
+        connection = self._fl.connections[_place(scope)[0]]
+        return connection, Veil(connection.credentials.values() if _is_telling(connection) else ())
+
+    def _headers(
+        self, answer: Response, reported: Mapping[str, str], connection: Connection, veil: Veil
+    ) -> list[tuple[bytes, bytes]]:
+        named = {token.strip().lower() for token in answer.headers.get("connection", "").split(",")}
+        gone = (_BETWEEN_NEIGHBOURS | named) - {"content-length"}
+        if answer.status in {204, 304} or answer.stream is None:
+            gone |= {"content-length"}
+        if not self._fl.settings.connections[connection.name].cookies:
+            gone |= {"set-cookie"}
+        passed = [(key.lower(), value) for key, value in answer.headers.pairs]
+        kept = [
+            (key, _local(value, connection) if key == "location" else value) for key, value in passed if key not in gone
+        ]
+        if answer.stream is None and answer.status not in {204, 304}:
+            kept.append(("content-length", str(len(answer.body))))
+        ours = [(key, value) for key, value in reported.items() if key != "age"]
+        return [
+            (key.encode("latin-1"), veil.whole(_CONTROL.sub(" ", value).encode("latin-1", "replace")))
+            for key, value in (*kept, *ours)
+        ]
+
+
+async def _pump(stream: Any, veil: Veil, send: Send) -> None:
+    async for piece in stream:
+        await send({"type": "http.response.body", "body": veil.cover(piece), "more_body": True})
+    await send({"type": "http.response.body", "body": veil.rest()})
+
+
+async def _while_awaited(pump: Coroutine[Any, Any, None], receive: Receive | None, answer: Response) -> bool:
+    """Pass an answer on until it is over, or its caller has left; return whether it is over."""
+    length = answer.headers.get("content-length", "")
+    if receive is None or (length.isdigit() and int(length) <= _SHORT):
+        await pump
+        return True
+    passing, watching = asyncio.ensure_future(pump), asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait({passing, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not passing.done():
+            return False
+        passing.result()
+        return True
+    finally:
+        for task in (passing, watching):
+            task.cancel()
+        await asyncio.gather(passing, watching, return_exceptions=True)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _place(scope: Scope) -> tuple[str, str]:
+    """Return the connection that the path names, and the vendor's own path, as it was written."""
+    raw = scope["raw_path"].decode("latin-1").removeprefix(PREFIX)
+    name, slash, path = raw.partition("/")
+    return name, f"{slash or '/'}{path}"
+
+
+def _local(location: str, connection: Connection) -> str:
+    """Return where a redirect leads: through the proxy, where it stays below the connection's base URL."""
+    base = connection.provider.base_url.rstrip("/")
+    host = base.partition("://")[2].partition("/")[0]
+    path = base.partition(host)[2]
+    if location.startswith("/") and not location.startswith("//"):
+        rest = location.removeprefix(path) if location.startswith(path) else None
+    else:
+        rest = location.removeprefix(base) if location.startswith(base) else None
+    if rest is None or rest[:1] not in {"", "/", "?", "#"}:
+        return location
+    return f"{PREFIX}{connection.name}{rest}"
+
+
+def _is_telling(connection: Connection) -> bool:
+    """Whether the vendor sees its key in the address, and may well repeat it."""
+    auth = connection.provider.auth
+    return isinstance(auth, tuple) and any(key.place is not Place.HEADER for key in auth)
+
+
+def _options(fields: Mapping[str, str]) -> CallOptions:
+    """Read what every call may be given: `fairlead-deadline-ms` and `fairlead-correlation-id`."""
+    found: CallOptions = {"correlation_id": fields.get("fairlead-correlation-id")}
+    if "fairlead-deadline-ms" in fields:
+        found["deadline_s"] = parse_number(fields["fairlead-deadline-ms"], "fairlead-deadline-ms") / 1000
+    return found
+
+
+def _missing_key() -> Rendered:
+    return render_problem(
+        401,
+        "missing_key",
+        "The gateway needs one of its keys.",
+        "Send it in the header fairlead-key, or where the vendor's own key would be.",
+        headers={"www-authenticate": "Bearer"},
+    )

@@ -1,0 +1,108 @@
+"""The server under the gateway: uvicorn, with the two things that a proxy needs and ASGI servers leave out.
+
+Fields after a body (`http.response.trailers`, an extension of ASGI), and a way to break an answer off, so that whoever
+reads it sees that it is not whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+#: Where an application finds the way to break off, in `scope["extensions"]`.
+BREAK_OFF = "fairlead.break_off"
+#: Likewise how many of the scope's headers stood before the body: the server adds those after it to the same list.
+HEAD_FIELDS = "fairlead.head_fields"
+
+
+def build_server(app: ASGIApp, *, handles_signals: bool = True) -> uvicorn.Server:
+    """Return a server that is ready to `serve([socket])`.
+
+    It ends in good order on SIGINT and SIGTERM, unless whoever started it sees to signals.
+    """
+    config = uvicorn.Config(
+        app,
+        http=_Protocol,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        ws="none",
+    )
+    return _Server(config) if handles_signals else _Tenant(config)
+
+
+class _Server(uvicorn.Server):
+    """A server that was asked to end, and ended in good order, has not failed: it does not raise the signal again."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as signal handlers are called
+        """Finish what is open; at a second Ctrl-C drop it."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
+class _Tenant(uvicorn.Server):
+    """A server in somebody else's house: it leaves the signals alone."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+class _Protocol(HttpToolsProtocol):
+    """HTTP/1.1 as uvicorn speaks it, and the extensions."""
+
+    def on_headers_complete(self) -> None:
+        """Note how many fields the head has, before those of the end join them."""
+        super().on_headers_complete()
+        self.cycle.scope.setdefault("extensions", {})[HEAD_FIELDS] = len(self.headers)  # type: ignore[assignment]
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        tail = _Tail(cycle)
+        extensions: dict[str, Any] = cycle.scope.setdefault("extensions", {})
+        extensions |= {"http.response.trailers": {}, BREAK_OFF: tail.break_off}
+
+        async def extended(scope: Any, receive: Any, _: Any) -> None:
+            await app(scope, receive, tail.send)
+
+        super()._start_asgi_task(cycle, extended)
+
+
+class _Tail:
+    """The end of one answer: with fields after the body, or broken off."""
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._has_trailers = False
+
+    async def send(self, message: Any) -> None:
+        """Send a message of ASGI; after the body of an answer with trailers, those (RFC 9112 §7.1.2)."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            self._has_trailers = message.get("trailers", False) and self._cycle.scope["method"] != "HEAD"
+        elif kind == "http.response.body" and self._has_trailers:
+            message = {**message, "more_body": True}
+        elif kind == "http.response.trailers":
+            if message.get("more_trailers", False) or not self._has_trailers:
+                return
+            fields = b"".join(b"%b: %b\r\n" % (name, value) for name, value in message["headers"])
+            last = b"0\r\n%b\r\n" % fields
+            # The last chunk is written as it is, and counted as a body of its own length.
+            self._cycle.chunked_encoding, self._cycle.expected_content_length = False, len(last)
+            message = {"type": "http.response.body", "body": last}
+        await self._cycle.send(message)
+
+    async def break_off(self) -> None:
+        """Close the connection in the middle of the answer."""
+        self._cycle.transport.abort()
+        while not self._cycle.disconnected:  # noqa: ASYNC110  # the event loop tells the protocol, which has no event
+            await asyncio.sleep(0)

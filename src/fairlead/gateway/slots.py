@@ -1,0 +1,90 @@
+"""Where a caller's key may stand in a proxied request: `fairlead-key`, or wherever the vendor's own key would.
+
+So code that was written for the vendor works unchanged: its base URL is the proxy, and its key one of the gateway's.
+What stood there is taken out; the vendor's own credentials take its place when the request is signed.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Iterator, Sequence
+from urllib.parse import unquote, unquote_plus
+
+import msgspec
+
+from fairlead.model.headers import Pairs
+from fairlead.model.secret import Secret
+from fairlead.spec.provider import ApiKey, Auth, Hmac, Place
+
+OWN_HEADER = "fairlead-key"
+
+
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a proxied request may hold a key: the path below the connection, the query as it is, the headers."""
+
+    path: str
+    query: str
+    headers: Pairs
+
+
+def is_known(incoming: Incoming, auth: Auth, keys: Sequence[Secret]) -> bool:
+    """Whether one of the gateway's keys stands in one of the slots. Every key is compared: the time tells nothing."""
+    found = [Secret(shown) for shown in _shown(incoming, auth) if shown]
+    matches = [shown == key for shown in found for key in keys]
+    return any(matches)
+
+
+def without_keys(incoming: Incoming, auth: Auth, keys: Sequence[Secret]) -> Incoming:
+    """Return the request with every slot empty, and in the path the placeholder that signing fills."""
+    places = auth if isinstance(auth, tuple) else ()
+    gone = {"authorization", "proxy-authorization", *(key.name.lower() for key in places if key.place is Place.HEADER)}
+    if isinstance(auth, Hmac):
+        gone |= {auth.header.lower(), auth.timestamp_header.lower(), (auth.id_header or "").lower()}
+    headers = tuple(
+        (name, value) for name, value in incoming.headers if name not in gone and not name.startswith("fairlead-")
+    )
+    names = {key.name for key in places if key.place is Place.QUERY}
+    query = "&".join(part for part in incoming.query.split("&") if unquote_plus(part.partition("=")[0]) not in names)
+    path = incoming.path
+    for key in places:
+        if key.place is Place.PATH:
+            path = "/".join(_placeholder(segment, key, keys) for segment in path.split("/"))
+    return Incoming(path=path, query=query, headers=headers)
+
+
+def _placeholder(segment: str, key: ApiKey, keys: Sequence[Secret]) -> str:
+    text = Secret(unquote(segment))
+    matches = [text == each for each in keys]
+    return f"{{{key.name}}}" if any(matches) else segment
+
+
+def _shown(incoming: Incoming, auth: Auth) -> Iterator[str]:
+    """Yield whatever stands where a key may."""
+    places = auth if isinstance(auth, tuple) else ()
+    names = {key.name.lower() for key in places if key.place is Place.HEADER}
+    if isinstance(auth, Hmac) and auth.id_header:
+        names.add(auth.id_header.lower())
+    for name, value in incoming.headers:
+        if name == OWN_HEADER or name in names:
+            yield value
+        elif name == "authorization":
+            scheme, _, rest = value.partition(" ")
+            yield from _basic(rest) if scheme.lower() == "basic" else (rest or value,)
+    parameters = {key.name for key in places if key.place is Place.QUERY}
+    for part in incoming.query.split("&") if parameters else ():
+        name, _, value = part.partition("=")
+        if unquote_plus(name) in parameters:
+            yield unquote_plus(value)
+    if any(key.place is Place.PATH for key in places):
+        yield from map(unquote, incoming.path.split("/"))
+
+
+def _basic(text: str) -> Iterator[str]:
+    """Yield user and password (RFC 7617): vendors take their key as either."""
+    try:
+        user, _, password = b64decode(text, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return
+    yield user
+    yield password

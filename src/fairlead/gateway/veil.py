@@ -1,0 +1,50 @@
+"""Hide a vendor's credentials in what it answers, byte for byte, so that no length changes.
+
+Vendors whose key travels in the address write that address into their answers: as the next page, as where to look. What
+they would give away there is ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
+
+from fairlead.model.secret import Secret
+
+# What is shorter is a public test key, and would riddle every text.
+_SHORTEST = 4
+
+
+class Veil:
+    """Covers the credentials in one stream; a piece that may be the beginning of one waits for the next."""
+
+    def __init__(self, secrets: Iterable[Secret]) -> None:
+        values = {secret.reveal() for secret in secrets}
+        forms = {form for value in values for form in (value, quote(value, safe=""), quote_plus(value))}
+        longest_first = sorted((form.encode() for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)
+        self._pattern = re.compile(b"|".join(map(re.escape, longest_first))) if longest_first else None
+        self._keep = max(map(len, longest_first), default=1) - 1
+        self._held = b""
+
+    def cover(self, piece: bytes) -> bytes:
+        """Return what can be passed on by now."""
+        if self._pattern is None:
+            return piece
+        text = self._covered(self._held + piece)
+        cut = max(0, len(text) - self._keep)
+        self._held = text[cut:]
+        return text[:cut]
+
+    def rest(self) -> bytes:
+        """Return what was still held back at the end."""
+        held, self._held = self._held, b""
+        return held
+
+    def whole(self, text: bytes) -> bytes:
+        """Cover a text that is all there."""
+        return text if self._pattern is None else self._covered(text)
+
+    def _covered(self, text: bytes) -> bytes:
+        assert self._pattern is not None  # noqa: S101  # who calls has looked
+        return self._pattern.sub(lambda found: b"*" * len(found[0]), text)
