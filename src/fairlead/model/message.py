@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -135,8 +135,11 @@ def is_path(path: str) -> bool:
 
 
 def encode_query(pairs: Pairs) -> str:
-    """Encode query pairs for a URL (WHATWG form encoding)."""
-    return urlencode(pairs)
+    """Encode query pairs for a URL (RFC 3986 §2.1).
+
+    A space is `%20`: every server reads that, and AWS's signature is over nothing else.
+    """
+    return urlencode(pairs, quote_via=quote)
 
 
 def _pairs(query: Query | None) -> Pairs:
