@@ -217,8 +217,9 @@ async def exchange(
     started = ports.clock.monotonic()
     timeout_s = min(connection.policy.attempt_s, call.deadline.remaining(started) / left)
     try:
-        now = ports.clock.wall()
-        signed = sign(dressed(request, connection), connection.provider.auth, connection.credentials, now=now)
+        provider, now = connection.provider, ports.clock.wall()
+        wanted = dressed(request, connection)
+        signed = sign(wanted, provider.auth, connection.credentials, base_url=provider.base_url, now=now)
         answer = await connection.transport.exchange(signed, timeout_s=timeout_s)
     except BaseException:
         connection.release(lease)
