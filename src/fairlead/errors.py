@@ -12,6 +12,7 @@ FairleadError
 │   ├── UnknownProviderError
 │   ├── UnknownConnectionError
 │   ├── UnknownRouteError
+│   ├── SignatureError                  the caller did not sign it with a key that we know
 │   └── UnsupportedFeatureError         this vendor lacks what was asked
 ├── RejectedError                   we refused; nothing was sent
 │   ├── CircuitOpenError
@@ -181,6 +182,12 @@ class UnknownRouteError(UsageError):
     """No route serves this capability."""
 
     code = "unknown_route"
+
+
+class SignatureError(UsageError):
+    """The signature of the request does not hold."""
+
+    code = "signature"
 
 
 class UnsupportedFeatureError(UsageError):

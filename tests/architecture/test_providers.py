@@ -14,7 +14,7 @@ import pytest
 from fairlead import capabilities, providers
 from fairlead.errors import FairleadError, TransportError
 from fairlead.model.outcome import Effect
-from fairlead.spec.provider import Auth, Basic, Bearer, Hmac, Provider
+from fairlead.spec.provider import Auth, Basic, Bearer, Hmac, Provider, SigV4
 
 
 class Declared(NamedTuple):
@@ -41,6 +41,8 @@ def fields_of(auth: Auth) -> set[str]:
             return {field}
         case Hmac(field=field, id_field=identity):
             return {field, identity}
+        case SigV4(access_key_id=identity, secret_access_key=secret):
+            return {identity, secret}
         case keys:
             return {key.field for key in keys}
 

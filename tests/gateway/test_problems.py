@@ -32,6 +32,7 @@ STATUSES = {
     errors.UnknownProviderError: 400,
     errors.UnknownConnectionError: 404,
     errors.UnknownRouteError: 404,
+    errors.SignatureError: 403,
     errors.UnsupportedFeatureError: 501,
     errors.RejectedError: 503,
     errors.CircuitOpenError: 503,

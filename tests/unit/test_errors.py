@@ -111,6 +111,6 @@ def test_only_faults_of_the_request_keep_another_vendor_from_being_asked() -> No
     assert at_fault == {
         "ConfigError", "ConfigFileError", "UnknownSettingError", "InvalidSettingError", "MissingCredentialError",
         "UnresolvedReferenceError", "UsageError", "InvalidArgumentError", "UnknownProviderError",
-        "UnknownConnectionError", "UnknownRouteError", "NotFoundError", "ConflictError", "InvalidRequestError",
-        "OutcomeUnknownError",
+        "UnknownConnectionError", "UnknownRouteError", "SignatureError", "NotFoundError", "ConflictError",
+        "InvalidRequestError", "OutcomeUnknownError",
     }  # fmt: skip

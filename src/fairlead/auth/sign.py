@@ -1,5 +1,6 @@
-"""Put credentials where the provider's scheme wants them: key, Basic (RFC 7617), Bearer (RFC 6750) or HMAC (RFC 2104).
+"""Put credentials where the provider's scheme wants them.
 
+Keys go as they are; the schemes are Basic (RFC 7617), Bearer (RFC 6750), HMAC (RFC 2104) and AWS Signature Version 4.
 A path that a credential has become part of is not shown any more: see `Request.shown_path`.
 """
 
@@ -10,26 +11,31 @@ import hmac
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from fairlead.auth.sigv4 import RENEWED, authority_of, sign_v4
 from fairlead.errors import InvalidArgumentError
 from fairlead.model.headers import checked_headers
 from fairlead.model.message import Request, is_path, query_of
 from fairlead.model.secret import Secret
-from fairlead.spec.provider import ApiKey, Auth, Basic, Bearer, Encoding, Hmac, Place
+from fairlead.spec.provider import ApiKey, Auth, Basic, Bearer, Encoding, Hmac, Place, SigV4
 
 _PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
 
 
-def sign(request: Request, auth: Auth, credentials: Mapping[str, Secret], *, now: float = 0.0) -> Request:
+def sign(
+    request: Request, auth: Auth, credentials: Mapping[str, Secret], *, base_url: str = "", now: float = 0.0
+) -> Request:
     """Return the request with the credentials in it. Of several keys, one that is not there is left out.
 
-    `now`, in seconds since 1970, is for signatures that carry a time.
+    `base_url` is for signatures that are for one host; `now`, in seconds since 1970, for those that carry a time.
     """
-    if not auth:
+    if auth == ():
         return request
+    if isinstance(auth, SigV4):
+        return _sign_v4(request, auth, credentials, base_url, now)
     path = request.path
     query: list[tuple[str, str]] = []
     headers: list[tuple[str, str]] = []
@@ -65,6 +71,15 @@ def _fill(path: str, key: ApiKey, value: str) -> str:
     if not is_path(filled):
         raise InvalidArgumentError(f"The credential {key.field!r} cannot be part of a path.", hint="Look at its value.")
     return filled
+
+
+def _sign_v4(request: Request, auth: SigV4, credentials: Mapping[str, Secret], base_url: str, now: float) -> Request:
+    """Sign in place of an earlier signature. What stands plainly in the path is encoded: AWS signs nothing else."""
+    request = msgspec.structs.replace(request, path=quote(request.path, safe="/%"))
+    host, base_path = authority_of(base_url), urlsplit(base_url).path.rstrip("/")
+    headers = sign_v4(request, auth, credentials, host=host, base_path=base_path, now=now)
+    kept = (pair for pair in request.headers if pair[0].lower() not in RENEWED)
+    return msgspec.structs.replace(request, headers=(*kept, *checked_headers(headers)))
 
 
 def _signature(

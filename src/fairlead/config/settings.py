@@ -74,13 +74,13 @@ class Rate(Group, frozen=True):
 
 
 class Auth(Group, frozen=True):
-    """How a connection without a provider signs: `bearer`, `basic`, a `key` in a header or the query, or by `hmac`.
+    """How a connection without a provider signs: `bearer`, `basic`, a `key` in a header or the query, or a signature.
 
-    `hmac` (HMAC-SHA256, RFC 2104) signs every try anew, with the time.
+    `hmac` (HMAC-SHA256, RFC 2104) and `sigv4` (AWS Signature Version 4) sign every try anew, with the time.
     """
 
     #: How the credentials travel.
-    scheme: Literal["bearer", "basic", "key", "hmac", "none"] = "none"
+    scheme: Literal["bearer", "basic", "key", "hmac", "sigv4", "none"] = "none"
     #: For `key` and `hmac`: the header it travels in.
     header: str | None = None
     #: For `key`: the query parameter it travels in.
@@ -95,6 +95,10 @@ class Auth(Group, frozen=True):
     timestamp_header: str = "x-timestamp"
     #: For `hmac`: the header with the credential `id`, where the vendor asks whose signature it is.
     id_header: str | None = None
+    #: For `sigv4`: the service, as AWS signs for it: `s3`, `ses`, `sns`.
+    service: str | None = None
+    #: For `sigv4`: the region, as `eu-west-1`.
+    region: str | None = None
 
 
 class ApiVersion(Group, frozen=True):

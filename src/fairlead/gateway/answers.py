@@ -18,6 +18,7 @@ STATUSES: tuple[tuple[type[errors.FairleadError], int], ...] = (
     (errors.UnknownConnectionError, 404),
     (errors.UnknownRouteError, 404),
     (errors.UnsupportedFeatureError, 501),
+    (errors.SignatureError, 403),
     (errors.UsageError, 400),
     (errors.DeadlineExceededError, 504),
     (errors.HostBlockedError, 502),

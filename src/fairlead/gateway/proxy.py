@@ -19,7 +19,7 @@ from fairlead.errors import FairleadError, InvalidArgumentError
 from fairlead.gateway.answers import error_headers, render_error, render_problem, report_headers
 from fairlead.gateway.body import ClientGone, PassedOn, decode_fields, take_body
 from fairlead.gateway.server import BREAK_OFF, HEAD_FIELDS
-from fairlead.gateway.slots import Incoming, is_known, without_keys
+from fairlead.gateway.slots import PAYLOAD_HASH, Incoming, is_known, verify_signature, without_keys
 from fairlead.gateway.veil import Veil
 from fairlead.model.message import METHODS, Request, Response, is_path
 from fairlead.model.outcome import Effect
@@ -28,7 +28,7 @@ from fairlead.runtime.by_name import parse_number
 from fairlead.runtime.calls import CallOptions
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.fairlead import Fairlead
-from fairlead.spec.provider import Place
+from fairlead.spec.provider import Place, SigV4
 
 PREFIX = "/proxy/"
 # RFC 9110 §7.6.1, and what the next connection says itself.
@@ -80,24 +80,32 @@ class Proxy:
         incoming = Incoming(path=path, query=scope["query_string"].decode("latin-1"), headers=headers)
         connection = self._fl.connections.get(name)
         auth = connection.provider.auth if connection else ()
-        if self._keys is not None:
-            if not is_known(incoming, auth, self._keys):
-                return _missing_key(), b""
-            incoming = without_keys(incoming, auth, self._keys)
+        is_shown = self._keys is None or is_known(incoming, auth, self._keys)
+        if not is_shown and not isinstance(auth, SigV4):
+            return _missing_key(), b""
+        fields = dict(headers)
+        has_hash = PAYLOAD_HASH in fields
+        if not is_shown and has_hash:  # before a body is asked for
+            self._verify(incoming, scope, None)
         connection = self._fl.connection(name)  # only who has a key learns which there are
         if scope["method"] not in METHODS:
             return render_problem(405, "unknown_method", "The proxy passes no such method on."), b""
         if not is_path(incoming.path):
             raise InvalidArgumentError(
-                "The path cannot be passed on.", hint="Leave out '.', '..' and empty beginnings."
+                "The path cannot be passed on.", hint="Leave out '.' and '..', and begin with one slash."
             )
-        fields = dict(headers)
         options = _options(fields)
         body = await take_body(receive, scope, fields, self._bound)
+        if not is_shown and not has_hash:
+            self._verify(incoming, scope, body if isinstance(body, bytes) else None)
+        incoming = without_keys(incoming, auth, self._keys or ())
         request = self._request(scope["method"], incoming, fields, body, connection)
         if isinstance(body, PassedOn):
             options.setdefault("deadline_s", _STREAM_S)
         return await self._fl.http(name).send(request, **options), body
+
+    def _verify(self, incoming: Incoming, scope: Scope, body: bytes | None) -> None:
+        verify_signature(incoming, scope, body, self._keys or (), now=self._fl.ports.clock.wall())
 
     def _request(
         self, method: str, incoming: Incoming, fields: Mapping[str, str], body: bytes | PassedOn, connection: Connection

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -146,15 +146,18 @@ def is_path(path: str) -> bool:
 
 
 def encode_query(pairs: Pairs) -> str:
-    """Encode query pairs for a URL (WHATWG form encoding)."""
-    return urlencode(pairs)
+    """Encode query pairs for a URL (RFC 3986 §2.1).
+
+    A space is `%20`: every server reads that, and AWS's signature is over nothing else.
+    """
+    return urlencode(pairs, quote_via=quote)
 
 
 def query_of(request: Request) -> str:
     """Return the whole query of a request, encoded; empty where it has none."""
     if not request.raw_query:
-        return urlencode(request.query) if request.query else ""
-    return "&".join([request.raw_query, urlencode(request.query)]) if request.query else request.raw_query
+        return encode_query(request.query) if request.query else ""
+    return f"{request.raw_query}&{encode_query(request.query)}" if request.query else request.raw_query
 
 
 def _pairs(query: Query | None) -> Pairs:

@@ -219,8 +219,9 @@ async def exchange(
     timeout_s = longest_s(request, connection.policy.attempt_s, call.deadline.remaining(started) / left)
     is_held = False
     try:
-        now = ports.clock.wall()
-        signed = sign(dressed(request, connection), connection.provider.auth, connection.credentials, now=now)
+        provider, now = connection.provider, ports.clock.wall()
+        wanted = dressed(request, connection)
+        signed = sign(wanted, provider.auth, connection.credentials, base_url=provider.base_url, now=now)
         answer = await connection.transport.exchange(signed, timeout_s=timeout_s)
         if isinstance(answer, Response) and answer.stream is not None:
             answer = await hold(request, answer, connection)

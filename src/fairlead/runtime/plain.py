@@ -14,7 +14,7 @@ from fairlead.model.outcome import Outcome
 from fairlead.spec.answer import Path
 from fairlead.spec.outcomes import ErrorRule, Wait
 from fairlead.spec.pagination import ByCursor, ByLink, ByOffset, ByPage, ByUrl, Pagination, Style
-from fairlead.spec.provider import ApiKey, Auth, Basic, Bearer, Credential, Encoding, Hmac, Place, Provider
+from fairlead.spec.provider import ApiKey, Auth, Basic, Bearer, Credential, Encoding, Hmac, Place, Provider, SigV4
 
 # draft-ietf-httpapi-idempotency-key-header
 _IDEMPOTENCY_HEADER = "idempotency-key"
@@ -36,7 +36,16 @@ _KEYS: Mapping[str, set[str]] = {
 _AUTH_KEYS: Mapping[str, set[str]] = {
     "key": {"header", "query"},
     "hmac": {"header", "message", "encoding", "prefix", "timestamp_header", "id_header"},
+    "sigv4": {"service", "region"},
 }
+#: The schemes without keys of their own, and the credentials they need.
+_PLAIN_AUTH: Mapping[str, tuple[Auth, tuple[str, ...]]] = {
+    "bearer": (Bearer(), ("token",)),
+    "basic": (Basic(), ("user", "password")),
+    "none": ((), ()),
+}
+#: A connection may go without these.
+_OPTIONAL = {"session_token"}
 #: What these errors say leaves open how far the vendor got.
 _IN_DOUBT = {errors.UnavailableError, errors.UnexpectedAnswerError, errors.ProviderError}
 
@@ -48,6 +57,11 @@ def build_provider(name: str, wanted: config.Connection, where: str) -> Provider
             f"{where} has neither a provider nor a base_url.", hint="Say which service it is."
         )
     auth, fields = _auth(wanted.auth, wanted.base_url, f"{where}.auth")
+    if isinstance(auth, SigV4) and wanted.follow_redirects:
+        raise errors.InvalidSettingError(
+            f"{where}.follow_redirects does not go with the scheme 'sigv4'.",
+            hint="A signature is for one path: a redirected request would be refused.",
+        )
     code_at = _place(wanted.error_code_at, f"{where}.error_code_at")
     if wanted.ok_codes and not code_at:
         raise errors.InvalidSettingError(
@@ -60,7 +74,9 @@ def build_provider(name: str, wanted: config.Connection, where: str) -> Provider
         docs_url="",
         api_version=wanted.api_version.value if wanted.api_version else "",
         base_url=wanted.base_url,
-        credentials=tuple(Credential(name=field, label=field, help="") for field in fields),
+        credentials=tuple(
+            Credential(name=field, label=field, help="", is_required=field not in _OPTIONAL) for field in fields
+        ),
         auth=auth,
         capabilities={},
         errors=tuple(_rules(wanted, where)),
@@ -160,14 +176,12 @@ def _auth(wanted: config.Auth, base_url: str, where: str) -> tuple[Auth, tuple[s
             )
     if wanted.header and wanted.query:
         raise errors.InvalidSettingError(f"{where} has both header and query.", hint="The key travels in one of them.")
-    if wanted.scheme == "bearer":
-        return Bearer(), ("token",)
-    if wanted.scheme == "basic":
-        return Basic(), ("user", "password")
+    if wanted.scheme in _PLAIN_AUTH:
+        return _PLAIN_AUTH[wanted.scheme]
     if wanted.scheme == "hmac":
         return _hmac(wanted, base_url, where)
-    if wanted.scheme == "none":
-        return (), ()
+    if wanted.scheme == "sigv4":
+        return _sigv4(wanted, where)
     if wanted.header:
         return (ApiKey("key", Place.HEADER, _header(wanted.header, f"{where}.header")),), ("key",)
     if wanted.query:
@@ -199,6 +213,20 @@ def _hmac(wanted: config.Auth, base_url: str, where: str) -> tuple[Auth, tuple[s
     )
     _value(auth.header, wanted.prefix, f"{where}.prefix")
     return auth, ("secret", "id") if auth.id_header else ("secret",)
+
+
+def _sigv4(wanted: config.Auth, where: str) -> tuple[Auth, tuple[str, ...]]:
+    for key, value in (("service", wanted.service), ("region", wanted.region)):
+        if not value:
+            raise errors.InvalidSettingError(
+                f"{where} does not say the {key}.", hint='Add service = "s3" and region = "eu-west-1", or your own.'
+            )
+        if not re.fullmatch("[a-z0-9-]+", value):
+            raise errors.InvalidSettingError(
+                f"{where}.{key} is not one of AWS's names.", hint="They have small letters, digits and hyphens."
+            )
+    auth = SigV4(service=wanted.service or "", region=wanted.region or "")
+    return auth, (auth.access_key_id, auth.secret_access_key, auth.session_token)
 
 
 def _rules(wanted: config.Connection, where: str) -> Iterator[ErrorRule]:

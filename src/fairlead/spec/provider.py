@@ -71,7 +71,20 @@ class Hmac(msgspec.Struct, frozen=True, kw_only=True):
     base_path: str = ""
 
 
-Auth = tuple[ApiKey, ...] | Basic | Bearer | Hmac
+class SigV4(msgspec.Struct, frozen=True, kw_only=True):
+    """AWS Signature Version 4 for one service in one region, from three credential fields.
+
+    The session token is optional: temporary credentials have one.
+    """
+
+    service: str
+    region: str
+    access_key_id: str = "access_key_id"
+    secret_access_key: str = "secret_access_key"  # noqa: S105  # the name of a field
+    session_token: str = "session_token"  # noqa: S105  # likewise
+
+
+Auth = tuple[ApiKey, ...] | Basic | Bearer | Hmac | SigV4
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):

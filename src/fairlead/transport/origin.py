@@ -37,7 +37,7 @@ def parse_origin(base_url: str) -> Origin:
     scheme = parts.scheme.lower()
     host = _ascii(parts.hostname or "")
     port = parts.port or _PORTS[scheme]
-    shown = f"[{host}]" if ":" in host else host
+    shown = f"[{host}]" if ":" in host else host.rstrip(".")  # the root's dot is for looking up alone
     authority = shown if port == _PORTS[scheme] else f"{shown}:{port}"
     return Origin(scheme=scheme, host=host, port=port, authority=authority, path=parts.path.rstrip("/"))
 

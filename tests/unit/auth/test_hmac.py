@@ -47,7 +47,7 @@ def test_a_vendor_may_want_it_otherwise() -> None:
         id_header="x-id",
     )
     headers = signed(auth)
-    digest = hmac.new(b"Jefe", b'1767268800POST/things?q=x+y&z={"a":1}[x]', hashlib.sha256).digest()
+    digest = hmac.new(b"Jefe", b'1767268800POST/things?q=x%20y&z={"a":1}[x]', hashlib.sha256).digest()
     assert headers["x-sign"] == f"v1={b64encode(digest).decode()}"
     assert (headers["x-time"], headers["x-id"]) == ("1767268800", "me")
 

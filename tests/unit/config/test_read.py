@@ -94,7 +94,7 @@ def test_a_wrong_value_is_named_by_its_place_and_not_shown(text: str, place: str
         ("routes.r.connections = []", "routes.r.connections: Expected `array` of length >= 1."),
         ("gateway.port = 65536", "gateway.port: Expected `int` <= 65535."),
         ("connections.a.auth.scheme = 'x'",
-         "connections.a.auth.scheme: Expected one of 'bearer', 'basic', 'key', 'hmac', 'none'."),
+         "connections.a.auth.scheme: Expected one of 'bearer', 'basic', 'key', 'hmac', 'sigv4', 'none'."),
         ("routes.r.deadline_s = 1", "routes.r lacks 'connections'."),
         ("connections.a.rate.per_s = 1", "connections.a.rate lacks 'requests'."),
     ],

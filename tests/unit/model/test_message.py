@@ -80,6 +80,10 @@ def test_an_encoded_query_reads_back(pairs: list[tuple[str, str]]) -> None:
     assert not set(encoded) & set(" \r\n#?")
 
 
+def test_a_space_in_a_query_is_written_as_every_server_reads_it() -> None:
+    assert encode_query((("a b", "c+d ~"),)) == "a%20b=c%2Bd%20~"
+
+
 def test_json_has_its_content_type() -> None:
     request = Request.post("/", json={"a": [1, None]}, headers={"X": "1"})
     assert request.body == b'{"a":[1,null]}'

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from datetime import datetime
 from typing import Any
 
 import msgspec
 import pytest
 
 from fairlead import errors
+from fairlead.auth.sigv4 import verify_v4
 from fairlead.model.message import Response
 from fairlead.model.outcome import Outcome
+from fairlead.model.secret import Secret
 from scripted import CANARY, ENVIRONMENT, RESET, Line, World, answer, build_world, plain
 
 EVIDENCE = 'evidence = "docs.shop.test/errors, 2026-11-23"'
@@ -22,6 +25,7 @@ def build(settings: str, line: Line | list[Line]) -> World:
     return build_world(plain(settings=settings), {"shop": line})
 
 
+SIGV4 = 'auth = { scheme = "sigv4", service = "ses", region = "eu-west-1" }'
 BROKEN = [
     # Pagination.
     ('pagination = "page"', "pagination: Expected a table of settings."),
@@ -95,6 +99,19 @@ BROKEN = [
     ('auth = { scheme = "bearer", header = "x" }',
      "auth.header is not for the scheme 'bearer'. It has: no keys of its own."),
     ('auth = { scheme = "key", header = "x", prefix = "y" }', "auth.prefix is not for the scheme 'key'."),
+    ('auth = { scheme = "bearer", region = "eu-west-1" }', "auth.region is not for the scheme 'bearer'."),
+    ('auth = { scheme = "sigv4" }', "auth does not say the service."),
+    ('auth = { scheme = "sigv4", service = "s3" }', "auth does not say the region."),
+    ('auth = { scheme = "sigv4", service = "s3", region = "" }', "auth does not say the region."),
+    ('auth = { scheme = "sigv4", service = "S3", region = "eu-west-1" }', "auth.service is not one of AWS's names."),
+    ('auth = { scheme = "sigv4", service = "s3", region = "eu/west" }', "auth.region is not one of AWS's names."),
+    ('auth = { scheme = "sigv4", service = "s3", region = "eu-west-1", header = "x" }',
+     "auth.header is not for the scheme 'sigv4'. It has: region, service."),
+    (SIGV4, "credentials.access_key_id is missing."),
+    (f'{SIGV4}\ncredentials = {{ access_key_id = "env:ID" }}', "credentials.secret_access_key is missing."),
+    (f'{SIGV4}\ncredentials = {{ access_key_id = "env:ID", secret_access_key = "{CANARY}" }}',
+     "credentials.secret_access_key holds a secret in plain text."),
+    (f"{SIGV4}\nfollow_redirects = 1", "follow_redirects does not go with the scheme 'sigv4'."),
 ]  # fmt: skip
 
 
@@ -172,6 +189,28 @@ credentials = { secret = "env:KEY", id = "env:ID" }
         assert headers["x-id"] == ENVIRONMENT["ID"]
         stamps.append(int(headers["x-timestamp"]))
     assert stamps[0] == 1_767_268_800
+    assert stamps == sorted(stamps)
+
+
+@pytest.mark.parametrize("token", ["", ', session_token = "env:TOKEN"'])
+async def test_every_try_is_signed_for_aws_with_its_time(token: str) -> None:
+    text = f"""
+[connections.shop]
+base_url = "https://shop.test:443/v1/"
+{SIGV4}
+credentials = {{ access_key_id = "env:ID", secret_access_key = "env:KEY"{token} }}
+"""
+    world = build_world(text, {"shop": [RESET, answer()]}, environment={**ENVIRONMENT, "TOKEN": "a-token"})
+    await world.fl.http("shop").get("/x", query={"q": "a b"})
+    stamps = []
+    for request in world.sent("shop"):
+        stamps.append(dict(request.headers)["x-amz-date"])
+        headers = [(name.encode(), value.encode()) for name, value in (("host", "shop.test"), *request.headers)]
+        now = datetime.fromisoformat(stamps[-1]).timestamp()
+        verified = verify_v4("GET", b"/v1/x", b"q=a%20b", headers, secrets=[Secret(CANARY)], now=now, body=b"")
+        assert (verified.access_key_id, verified.service) == (ENVIRONMENT["ID"], "ses")
+        assert dict(request.headers).get("x-amz-security-token") == ("a-token" if token else None)
+    assert stamps[0] == "20260101T120000Z"
     assert stamps == sorted(stamps)
 
 

@@ -21,6 +21,11 @@ HEADER = 'auth = { scheme = "key", header = "x-key" }\ncredentials = { key = "en
 QUERY = 'auth = { scheme = "key", query = "key" }\ncredentials = { key = "env:KEY" }'
 BEARER = 'auth = { scheme = "bearer" }\ncredentials = { token = "env:KEY" }'
 BASIC = 'auth = { scheme = "basic" }\ncredentials = { user = "env:ID", password = "env:KEY" }'
+SIGV4 = """
+auth = { scheme = "sigv4", service = "s3", region = "eu-west-1" }
+credentials = { access_key_id = "env:ID", secret_access_key = "env:KEY", session_token = "env:KEY" }
+"""
+SCHEMES = {"header": HEADER, "query": QUERY, "bearer": BEARER, "basic": BASIC, "sigv4": SIGV4}
 PAIR = b64encode(f"an-id:{CANARY}".encode()).decode()
 
 #: Every form in which a vendor may quote a credential that it was sent.
@@ -73,7 +78,7 @@ def assert_nothing_is_seen(world: World, error: errors.FairleadError) -> None:
     assert_unseen(repr(vars(world.connection("shop") if "shop" in world.fl.connections else world.connection("one"))))
 
 
-@pytest.mark.parametrize("auth", [HEADER, QUERY, BEARER, BASIC], ids=["header", "query", "bearer", "basic"])
+@pytest.mark.parametrize("auth", SCHEMES.values(), ids=SCHEMES)
 async def test_the_signed_request_holds_the_credential(auth):
     world = build_world(connection(auth), {"shop": [answer()]})
     response = await world.fl.http("shop").get("/x")
@@ -84,7 +89,7 @@ async def test_the_signed_request_holds_the_credential(auth):
     assert_unseen(repr(world.events))
 
 
-@pytest.mark.parametrize("auth", [HEADER, QUERY, BEARER, BASIC], ids=["header", "query", "bearer", "basic"])
+@pytest.mark.parametrize("auth", SCHEMES.values(), ids=SCHEMES)
 @pytest.mark.parametrize("form", FORMS)
 async def test_a_vendor_that_quotes_the_credential_is_not_quoted(auth, form):
     await assert_masked(auth, form)
@@ -185,6 +190,20 @@ async def test_a_credential_that_begins_like_another_is_masked_whole():
     with pytest.raises(errors.AuthenticationError) as caught:
         await world.fl.http("shop").get("/x")
     assert "secret-tail" not in str(caught.value)
+
+
+async def test_secret_key_and_session_token_are_masked_and_only_the_token_is_sent():
+    said = {"message": "no a-secret-key, no a-token, no an-id"}
+    world = build_world(
+        connection(SIGV4.replace('session_token = "env:KEY"', 'session_token = "env:TOKEN"')),
+        {"shop": [answer(403, said)]},
+        environment={"ID": "an-id", "KEY": "a-secret-key", "TOKEN": "a-token"},
+    )
+    with pytest.raises(errors.ForbiddenError, match=r'"no \*\*\*, no \*\*\*, no \*\*\*"'):
+        await world.fl.http("shop").get("/x")
+    sent = repr((world.sent("shop")[0].query, world.sent("shop")[0].headers))
+    assert "a-token" in sent
+    assert "a-secret-key" not in sent
 
 
 async def test_what_a_vendor_says_is_kept_short_and_on_one_line():
