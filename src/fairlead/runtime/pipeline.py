@@ -27,6 +27,7 @@ from fairlead.observe.events import AttemptFinished
 from fairlead.runtime.assess import assess
 from fairlead.runtime.connection import Connection, Lease
 from fairlead.runtime.doubt import Doubt
+from fairlead.runtime.drift import tell_drift
 from fairlead.runtime.explain import conceal, explain, explain_stumble
 from fairlead.runtime.ports import Ports
 from fairlead.spec.outcomes import Verdict, Wait, classify
@@ -146,6 +147,7 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
                 connection, outcome=step.verdict.outcome, error=step.error, answer=answer, seconds=seconds
             )
             ports.events.emit(AttemptFinished(call_id=call.id, operation=call.operation, attempt=attempt))
+            tell_drift(call, connection, ports)
             doubt.learn(request.effect, step.verdict.outcome, step.error)
             if step.error is None:
                 if step.next is None:
@@ -248,7 +250,8 @@ def judge(connection: Connection, operation: Operation[Any], request: Request, a
     if verdict.error is not None or isinstance(answer, Broken):
         return Step(verdict, explain(verdict, answer, connection))
     try:
-        return Step(verdict, next=operation.send(answer))
+        with connection.watch:
+            return Step(verdict, next=operation.send(answer))
     except StopIteration as ended:
         return Step(verdict, value=ended.value)
     except errors.UnexpectedAnswerError as error:
