@@ -29,6 +29,7 @@ from fairlead.model.secret import Secret
 from fairlead.spec.answer import text_at
 from fairlead.spec.outcomes import classify
 from fairlead.spec.provider import Provider
+from fairlead.spec.watch import Watch
 from fairlead.testing.clock import FakeClock
 from fairlead.testing.faults import Faults
 from fairlead.testing.server import FakeServer
@@ -66,6 +67,7 @@ class Live:
         self._credentials = {name: Secret(value) for name, value in credentials.items()}
         self._transport = HttpTransport(HttpOptions(base_url=url, allow_private=True))
         self.exchanges: list[tuple[Request, Response]] = []
+        self.watch = Watch()
 
     async def exchange(self, request: Request, *, timeout_s: float = PATIENCE_S) -> Response | Broken:
         signed = sign(request, self._provider.auth, self._credentials)
@@ -80,7 +82,8 @@ class Live:
             assert response.status == 200, response.text
             self.exchanges.append((request, response))
             try:
-                request = operation.send(response)
+                with self.watch:
+                    request = operation.send(response)
             except StopIteration as end:
                 result: T = end.value
                 return result
@@ -163,6 +166,11 @@ class RecipesSuite:
             await self.tour(live)
         for request, response in live.exchanges:
             contract.check_answer(request, response)
+
+    async def test_no_good_answer_of_the_fake_has_drifted_from_the_shapes(self) -> None:
+        async with self.live() as (live, _):
+            await self.tour(live)
+        assert [finding for _, finding in live.watch.take()] == []
 
     async def test_the_contract_would_notice(self, contract: Contract) -> None:
         with pytest.raises(AssertionError):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fairlead.model.outcome import Effect, Outcome
     from fairlead.model.secret import Secret
     from fairlead.runtime.fairlead import Fairlead
+    from fairlead.spec.mapping import ResponseMapping
 
 __version__ = "0.1.0"
 
@@ -25,10 +26,11 @@ _HOMES = {
     "Money": "fairlead.model.money",
     "Outcome": "fairlead.model.outcome",
     "Ref": "fairlead.model.call",
+    "ResponseMapping": "fairlead.spec.mapping",
     "Secret": "fairlead.model.secret",
 }
 
-__all__ = ["Effect", "Fairlead", "FairleadError", "Money", "Outcome", "Ref", "Secret"]
+__all__ = ["Effect", "Fairlead", "FairleadError", "Money", "Outcome", "Ref", "ResponseMapping", "Secret"]
 
 
 def __getattr__(name: str) -> Any:

@@ -49,6 +49,7 @@ from fairlead.runtime.http import HttpFacade as AsyncHttpFacade
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.recipes import RecipesFacade as AsyncRecipesFacade
 from fairlead.runtime.transfer import OnTransfer, Transfer
+from fairlead.spec.mapping import Shape
 
 T = TypeVar("T")
 
@@ -314,15 +315,21 @@ class HttpFacade:
 
     @overload
     def get(
-        self, path: str, *, model: type[T], query: Query | None = None, headers: Mapping[str, str] | None = None,
+        self, path: str, *, model: Shape[T], query: Query | None = None, headers: Mapping[str, str] | None = None,
         **options: Unpack[CallOptions],
     ) -> T: ...  # fmt: skip
+
+    @overload
+    def get(
+        self, path: str, *, model: str, query: Query | None = None, headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Any: ...  # fmt: skip
 
     def get(
         self, path: str, *, model: Any = None, query: Query | None = None, headers: Mapping[str, str] | None = None,
         **options: Unpack[CallOptions],
     ) -> Any:  # fmt: skip
-        """Send GET."""
+        """Send GET; with a `model`, a mapping or the name of a configured one, return what it makes of the answer."""
         return _background.run(lambda: self._http.get(path, model=model, query=query, headers=headers, **options))
 
     @overload
@@ -333,10 +340,17 @@ class HttpFacade:
 
     @overload
     def post(
-        self, path: str, *, model: type[T], json: Any = None, body: bytes = b"",
+        self, path: str, *, model: Shape[T], json: Any = None, body: bytes = b"",
         headers: Mapping[str, str] | None = None, effect: Effect | None = None, idempotency_key: str | None = None,
         **options: Unpack[CallOptions],
     ) -> T: ...  # fmt: skip
+
+    @overload
+    def post(
+        self, path: str, *, model: str, json: Any = None, body: bytes = b"",
+        headers: Mapping[str, str] | None = None, effect: Effect | None = None, idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Any: ...  # fmt: skip
 
     def post(
         self, path: str, *, model: Any = None, json: Any = None, body: bytes = b"",

@@ -143,6 +143,8 @@ def type_text(hint: Any) -> str:
         return f"list of {type_text(get_args(hint)[0])}"
     if get_origin(hint) is dict:
         return f"table of {type_text(get_args(hint)[1])}"
+    if hint is Any:
+        return "any value"
     return {bool: "true or false", float: "number", int: "whole number", str: "text"}[hint]
 
 

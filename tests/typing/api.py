@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, assert_type
 
-from fairlead import Effect, Fairlead, FairleadError, Money, Outcome, Ref, Secret
+from fairlead import Effect, Fairlead, FairleadError, Money, Outcome, Ref, ResponseMapping, Secret
 from fairlead.capabilities.recipes import Ingredient, Nutrient, Nutrition, Recipe
 from fairlead.config.read import parse_settings, read_settings
 from fairlead.config.settings import Settings
@@ -77,6 +77,13 @@ async def any_api(fl: Fairlead) -> None:
     assert_type(await fl.http("acme").get("/things/7", model=Money), Money)
     assert_type(await fl.http("acme").get("/things", model=list[Money]), list[Money])
     assert_type(await fl.http("acme").post("/things", model=Money, json={}), Money)
+    mapping = ResponseMapping(model=Money, version="1", renames={"amount": "value"}, ignores=("debug",))
+    assert_type(mapping, ResponseMapping[Money])
+    assert_type(await fl.http("acme").get("/things/7", model=mapping), Money)
+    assert_type(await fl.http("acme").post("/things", model=mapping, json={}), Money)
+    assert_type(await fl.http("acme").get("/things/7", model="thing"), Any)
+    async for mapped in fl.http("acme").paginate("/things", model=mapping):
+        assert_type(mapped, ListPage[Money])
     async for untyped in fl.http("acme").paginate("/things", query={"q": "x"}, items_at="data.items"):
         assert_type(untyped, ListPage[Any])
         assert_type(untyped.position, Mapping[str, Any])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -184,6 +184,35 @@ class Tls(Group, frozen=True):
     client_key_password: str | None = None
 
 
+class MappedField(Group, frozen=True):
+    """A field of a mapping."""
+
+    #: `text`, `integer`, `number`, `decimal`, `boolean`, `datetime`, `date`, `any`, the name of another mapping of the
+    #: connection, or `list of` one of these.
+    type: str
+    #: The vendor's names for it: the first that is there counts. Its own unless set.
+    names: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
+    #: What it is where the vendor leaves it out.
+    default: Any = None
+    #: It is None where the vendor leaves it out or sends null.
+    is_optional: bool = False
+
+
+class Mapping(Group, frozen=True):
+    """What an answer is read as, by `model="NAME"` in a call. Places are keys with dots between, as `lines.price`."""
+
+    #: Which state of the vendor's contract this is: a date, a number.
+    version: Annotated[str, msgspec.Meta(min_length=1)]
+    #: The fields by our names.
+    fields: dict[str, MappedField]
+    #: Where it stands in the answer; the whole of it unless set. Of lists the pagination's `items_at` says so.
+    at: str = ""
+    #: Places of fields of the vendor's that nobody wants to hear of.
+    ignores: list[str] = []
+    #: Only what is read is named: the vendor's other fields are no drift.
+    is_partial: bool = False
+
+
 class Connection(Group, frozen=True):
     """A provider, or any HTTP API by its `base_url`, with credentials and policy."""
 
@@ -209,6 +238,7 @@ class Connection(Group, frozen=True):
     errors: list[ErrorRule] = []
     #: In place of the provider's own.
     pagination: Pagination | None = None
+    mappings: dict[str, Mapping] = {}
     #: The price plan, whose published limits are kept; the provider's smallest unless set.
     plan: str | None = None
     #: Reach loopback and private addresses, as stand-ins and internal services need it.

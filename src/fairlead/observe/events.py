@@ -9,6 +9,7 @@ import msgspec
 
 from fairlead.model.attempt import Attempt
 from fairlead.model.call import CacheUse
+from fairlead.spec.drift import DriftKind
 
 
 class CallFinished(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +51,27 @@ class ConnectionPaused(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
 
 
-Event: TypeAlias = CallFinished | AttemptFinished | BreakerChanged | ConnectionPaused
+class DriftFound(msgspec.Struct, frozen=True, kw_only=True):
+    """A vendor's answer departs from its declared mapping: `renamed`, `missing`, `added` or `retyped`.
+
+    `version` is the mapping's, or else the API's. `path` says where, with `[]` for every element of a list;
+    `expected` and `found` are types, never values, and of a renamed field `found` is the place where it stands now.
+    Told once for each connection, mapping, kind and path, and once more when it is no longer tolerated.
+    """
+
+    call_id: str
+    connection: str
+    operation: str
+    mapping: str
+    version: str
+    kind: DriftKind
+    path: str
+    expected: str
+    found: str
+    is_tolerated: bool
+
+
+Event: TypeAlias = CallFinished | AttemptFinished | BreakerChanged | ConnectionPaused | DriftFound
 Sink: TypeAlias = Callable[[Event], None]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from fairlead.observe.events import AttemptFinished, BreakerChanged, CallFinished, ConnectionPaused, Event
+from fairlead.observe.events import AttemptFinished, BreakerChanged, CallFinished, ConnectionPaused, DriftFound, Event
 
 _BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2}
 
@@ -41,6 +41,12 @@ class Metrics:
             ("connection", "cause"),
             registry=self.registry,
         )
+        self._drift = Counter(
+            "fairlead_drift",
+            "Departures of vendors' answers from what was declared; each place counts once.",
+            ("connection", "mapping", "kind", "tolerated"),
+            registry=self.registry,
+        )
 
     def __call__(self, event: Event) -> None:
         """Count one event."""
@@ -55,6 +61,9 @@ class Metrics:
                 self._breakers.labels(event.connection).set(_BREAKER_STATES[event.after])
             case ConnectionPaused():
                 self._pauses.labels(event.connection, event.cause).inc()
+            case DriftFound():
+                tolerated = str(event.is_tolerated).lower()
+                self._drift.labels(event.connection, event.mapping, event.kind.value, tolerated).inc()
 
     def render(self) -> bytes:
         """Return the text of `/metrics`."""

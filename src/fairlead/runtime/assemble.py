@@ -25,6 +25,7 @@ from fairlead.resilience.retry import Retry
 from fairlead.runtime.calls import CachePolicy
 from fairlead.runtime.connection import Connection, Policy
 from fairlead.runtime.facade import Route
+from fairlead.runtime.mappings import build_mappings
 from fairlead.runtime.plain import build_pagination, build_provider, refuse_doubled
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
@@ -78,6 +79,7 @@ def assemble_connection(
         concurrency=Concurrency(limit=concurrency.limit, queue=concurrency.queue),
         rate=RateLimit(requests=rate.requests, per_s=rate.per_s) if rate else None,
         ports=ports,
+        mappings=build_mappings(wanted.mappings, f"{where}.mappings"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -16,9 +17,11 @@ from fairlead.resilience.pause import Leave, Pause
 from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
 from fairlead.runtime.ports import Ports
+from fairlead.spec.mapping import ResponseMapping
 from fairlead.spec.outcomes import Verdict, Wait
 from fairlead.spec.provider import Provider
 from fairlead.spec.quota import seconds_to_reset
+from fairlead.spec.watch import Watch
 
 # How long a vendor is left alone that throttles without saying for how long: the shortest window vendors publish.
 _UNSAID_PAUSE_S = 1.0
@@ -61,6 +64,7 @@ class Connection:
         concurrency: Concurrency,
         rate: RateLimit | None,
         ports: Ports,
+        mappings: Mapping[str, ResponseMapping[Any]],
     ) -> None:
         self.name = name
         self.provider = provider
@@ -71,7 +75,9 @@ class Connection:
         self.breaker = breaker
         self.concurrency = concurrency
         self.rate = rate
+        self.mappings = mappings
         self.pause = Pause()
+        self.watch = Watch()
         self._ports = ports
         self._clock = ports.clock
 

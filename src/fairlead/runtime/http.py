@@ -20,10 +20,12 @@ from fairlead.runtime.bulk import BulkResult, OnProgress, Requests, run_bulk
 from fairlead.runtime.calls import CallOptions, Calls, Wanted
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.download import download
+from fairlead.runtime.mappings import shape_named
 from fairlead.runtime.pages import iter_pages, open_pager
 from fairlead.runtime.transfer import OnTransfer, Transfer
 from fairlead.runtime.upload import upload
 from fairlead.spec.answer import decode
+from fairlead.spec.mapping import Shape
 
 T = TypeVar("T")
 
@@ -35,7 +37,8 @@ class HttpFacade:
     repeated while its outcome is unknown. With an `idempotency_key` a request is `idempotent`; the vendor must
     honour the header that its provider names (`idempotency-key` where there is no provider).
 
-    With a `model` the answer is read as that type, and `UnexpectedAnswerError` names the path of what does not fit.
+    With a `model` the answer is read as that type, and `UnexpectedAnswerError` names the path of what does not fit. It
+    may also be a `ResponseMapping`, or the name of one of the connection's `mappings`.
     """
 
     def __init__(self, connection: Connection, calls: Calls, *, deadline_s: float) -> None:
@@ -139,15 +142,21 @@ class HttpFacade:
 
     @overload
     async def get(
-        self, path: str, *, model: type[T], query: Query | None = None, headers: Mapping[str, str] | None = None,
+        self, path: str, *, model: Shape[T], query: Query | None = None, headers: Mapping[str, str] | None = None,
         **options: Unpack[CallOptions],
     ) -> T: ...  # fmt: skip
+
+    @overload
+    async def get(
+        self, path: str, *, model: str, query: Query | None = None, headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Any: ...  # fmt: skip
 
     async def get(
         self, path: str, *, model: Any = None, query: Query | None = None, headers: Mapping[str, str] | None = None,
         **options: Unpack[CallOptions],
     ) -> Any:  # fmt: skip
-        """Send GET."""
+        """Send GET; with a `model`, a mapping or the name of a configured one, return what it makes of the answer."""
         return await self._send(build_request("GET", path, query=query, headers=headers), model, options)
 
     @overload
@@ -158,10 +167,17 @@ class HttpFacade:
 
     @overload
     async def post(
-        self, path: str, *, model: type[T], json: Any = None, body: bytes = b"",
+        self, path: str, *, model: Shape[T], json: Any = None, body: bytes = b"",
         headers: Mapping[str, str] | None = None, effect: Effect | None = None, idempotency_key: str | None = None,
         **options: Unpack[CallOptions],
     ) -> T: ...  # fmt: skip
+
+    @overload
+    async def post(
+        self, path: str, *, model: str, json: Any = None, body: bytes = b"",
+        headers: Mapping[str, str] | None = None, effect: Effect | None = None, idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Any: ...  # fmt: skip
 
     async def post(
         self, path: str, *, model: Any = None, json: Any = None, body: bytes = b"",
@@ -182,7 +198,13 @@ class HttpFacade:
 
     @overload
     def paginate(
-        self, path: str, *, model: type[T], query: Query | None = None, headers: Mapping[str, str] | None = None,
+        self, path: str, *, model: str, query: Query | None = None, headers: Mapping[str, str] | None = None,
+        items_at: str | None = None, position: Mapping[str, Any] | None = None, **options: Unpack[CallOptions],
+    ) -> AsyncIterator[ListPage[Any]]: ...  # fmt: skip
+
+    @overload
+    def paginate(
+        self, path: str, *, model: Shape[T], query: Query | None = None, headers: Mapping[str, str] | None = None,
         items_at: str | None = None, position: Mapping[str, Any] | None = None, **options: Unpack[CallOptions],
     ) -> AsyncIterator[ListPage[T]]: ...  # fmt: skip
 
@@ -197,6 +219,7 @@ class HttpFacade:
         and query. Raises `UnexpectedAnswerError` for a list that goes in circles or does not end, and
         `HostBlockedError` for one that leads to another server.
         """
+        shape = shape_named(model, self.connection)
         first = build_request("GET", path, query=query, headers=headers)
         pager = open_pager(self.connection, first, items_at=items_at, position=position)
 
@@ -206,7 +229,7 @@ class HttpFacade:
             page: ListPage[Any] = await self._call("http.paginate", begin, options)
             return page
 
-        return iter_pages(pager, self.connection, model, ask)
+        return iter_pages(pager, self.connection, shape, ask)
 
     def bulk(
         self,
@@ -238,7 +261,8 @@ class HttpFacade:
         name = f"http.{request.method.lower()}"
         if model is None:
             return await self._call(name, lambda: _single(request), options)
-        return (await self._call(name, lambda: _decoded(request, model), options)).value
+        shape = shape_named(model, self.connection)
+        return (await self._call(name, lambda: _decoded(request, shape), options)).value
 
     async def _call(self, name: str, begin: Callable[[], Operation[Any]], options: CallOptions) -> Any:
         wanted = Wanted(
@@ -257,5 +281,5 @@ def _single(request: Request) -> Operation[Response]:
     return (yield request)
 
 
-def _decoded(request: Request, model: type[T]) -> Operation[_Decoded[T]]:
-    return _Decoded(value=decode((yield request), model))
+def _decoded(request: Request, shape: Shape[T]) -> Operation[_Decoded[T]]:
+    return _Decoded(value=decode((yield request), shape))

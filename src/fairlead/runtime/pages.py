@@ -10,6 +10,7 @@ from fairlead.model.message import Request
 from fairlead.model.operation import Operation
 from fairlead.model.page import ListPage
 from fairlead.runtime.connection import Connection
+from fairlead.spec.mapping import Shape
 from fairlead.spec.pagination import Pager, Position
 from fairlead.spec.provider import Place
 
@@ -50,7 +51,7 @@ def open_pager(
     )
 
 
-async def iter_pages(pager: Pager, connection: Connection, shape: type[T], ask: Ask[T]) -> AsyncIterator[ListPage[T]]:
+async def iter_pages(pager: Pager, connection: Connection, shape: Shape[T], ask: Ask[T]) -> AsyncIterator[ListPage[T]]:
     """Yield page after page; each is asked for only when wanted."""
 
     def read_page() -> Operation[ListPage[T]]:

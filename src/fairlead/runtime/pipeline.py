@@ -27,6 +27,7 @@ from fairlead.observe.events import AttemptFinished
 from fairlead.runtime.assess import assess
 from fairlead.runtime.connection import Connection, Lease
 from fairlead.runtime.doubt import Doubt
+from fairlead.runtime.drift import tell_drift
 from fairlead.runtime.explain import conceal, explain, explain_stumble
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.streams import hold, is_repeatable, longest_s
@@ -147,6 +148,7 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
                 connection, outcome=step.verdict.outcome, error=step.error, answer=answer, seconds=seconds
             )
             ports.events.emit(AttemptFinished(call_id=call.id, operation=call.operation, attempt=attempt))
+            tell_drift(call, connection, ports)
             doubt.learn(request.effect, step.verdict.outcome, step.error)
             if step.error is None:
                 if step.next is None:
@@ -259,7 +261,8 @@ def judge(connection: Connection, operation: Operation[Any], request: Request, a
         error.response = None if isinstance(answer, Broken) else answer
         return Step(verdict, error)
     try:
-        return Step(verdict, next=operation.send(answer))
+        with connection.watch:
+            return Step(verdict, next=operation.send(answer))
     except StopIteration as ended:
         return Step(verdict, value=ended.value)
     except errors.UnexpectedAnswerError as error:

@@ -11,7 +11,7 @@ from fairlead import errors
 from fairlead.config import settings as config
 from fairlead.model.headers import checked_headers
 from fairlead.model.outcome import Outcome
-from fairlead.spec.answer import Path
+from fairlead.spec.mapping import Path
 from fairlead.spec.outcomes import ErrorRule, Wait
 from fairlead.spec.pagination import ByCursor, ByLink, ByOffset, ByPage, ByUrl, Pagination, Style
 from fairlead.spec.provider import ApiKey, Auth, Basic, Bearer, Credential, Encoding, Hmac, Place, Provider, SigV4

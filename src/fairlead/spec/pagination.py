@@ -16,8 +16,9 @@ import msgspec
 
 from fairlead.errors import FairleadError, HostBlockedError, InvalidArgumentError, UnexpectedAnswerError
 from fairlead.model.message import Request, Response, encode_query, is_path
-from fairlead.spec.answer import Path, decode_at, raw_at, shown, value_at
+from fairlead.spec.answer import decode_at, decode_each, raw_at, shown, value_at
 from fairlead.spec.links import link_to
+from fairlead.spec.mapping import Path, Shape
 
 T = TypeVar("T")
 
@@ -161,7 +162,7 @@ class Pager:
             raise InvalidArgumentError("The list is over.", hint="Ask `is_over` first.")
         return self._asking(self._next)
 
-    def take(self, response: Response, shape: type[T]) -> tuple[T, ...]:
+    def take(self, response: Response, shape: Shape[T]) -> tuple[T, ...]:
         """Return the page's items, and move on; raise `UnexpectedAnswerError` for what cannot be read."""
         items, digest = self._items(response, shape)
         if digest is not None and digest == self._digest and isinstance(self._style, ByOffset | ByPage):
@@ -240,12 +241,12 @@ class Pager:
 
     # What is read.
 
-    def _items(self, response: Response, shape: type[T]) -> tuple[tuple[T, ...], int | None]:
+    def _items(self, response: Response, shape: Shape[T]) -> tuple[tuple[T, ...], int | None]:
         """Return the items, and a digest of what they were made of; None for an empty page."""
         found = raw_at(response, self._items_at)
         if self._rules.may_lack_items and (found is None or bytes(found) == b"null"):
             return (), None
-        items = decode_at(response, self._items_at, tuple[shape, ...])  # type: ignore[valid-type]
+        items = decode_each(response, self._items_at, shape)
         return items, hash(bytes(found)) if items and found is not None else None
 
     def _following(self, response: Response, count: int) -> int | str | FairleadError | None:
@@ -275,7 +276,7 @@ class Pager:
         return None if is_last else asked
 
     def _cursor_of_last(self, response: Response, at: Path) -> str:
-        last = decode_at(response, self._items_at, tuple[msgspec.Raw, ...])[-1]
+        last = decode_each(response, self._items_at, msgspec.Raw)[-1]
         item = msgspec.structs.replace(response, body=bytes(last))
         value = value_at(item, at)
         cursor = "0" if type(value) is int and not value else self._cursor(item, at)  # here it is an id like any other

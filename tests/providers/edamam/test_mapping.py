@@ -131,7 +131,7 @@ def test_a_page_without_a_link_is_the_last(links: Any) -> None:
 @pytest.mark.parametrize(
     ("document", "path"),
     [
-        ({"hits": [{"recipe": {"uri": 1, "label": "Soup"}}]}, "$.hits[0].recipe.uri"),
+        ({"hits": [{"recipe": {"uri": True, "label": "Soup"}}]}, "$.hits[0].recipe.uri"),
         ({"hits": [{"recipe": DOCUMENT}, {}]}, "$.hits[1]"),
         ({"hits": {}}, "$.hits"),
         ({"hits": [{"recipe": {**DOCUMENT, "yield": "four"}}]}, "$.hits[0].recipe.yield"),

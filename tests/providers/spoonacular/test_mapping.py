@@ -125,7 +125,7 @@ def test_holes_and_surprises_inside_never_break(change: dict[str, Any]) -> None:
     ("document", "path"),
     [
         ({"results": [{"id": "x", "title": "Soup"}]}, "$.results[0].id"),
-        ({"results": [DOCUMENT, {"id": 1, "title": 2}]}, "$.results[1].title"),
+        ({"results": [DOCUMENT, {"id": 1, "title": ["Soup"]}]}, "$.results[1].title"),
         ({"results": {}}, "$.results"),
         ({"results": [{**DOCUMENT, "diets": "vegan"}]}, "$.results[0].diets"),
     ],

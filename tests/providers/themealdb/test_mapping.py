@@ -93,10 +93,10 @@ def test_a_bare_meal_is_a_recipe() -> None:
     [
         ({}, "$"),
         ({"meals": 7}, "$.meals"),
-        ({"meals": [DOCUMENT, {"idMeal": "1", "strMeal": 2}]}, "$.meals[1].strMeal"),
+        ({"meals": [DOCUMENT, {"idMeal": "1", "strMeal": {}}]}, "$.meals[1].strMeal"),
         ({"meals": [{"strMeal": "Soup"}]}, "$.meals[0]"),
-        ({"meals": [{**DOCUMENT, "idMeal": 1.5}]}, "$.meals[0].idMeal"),
-        ({"meals": [{**DOCUMENT, "strMeasure20": 2}]}, "$.meals[0].strMeasure20"),
+        ({"meals": [{**DOCUMENT, "idMeal": False}]}, "$.meals[0].idMeal"),
+        ({"meals": [{**DOCUMENT, "strMeasure20": [2]}]}, "$.meals[0].strMeasure20"),
         ({"meals": [{**DOCUMENT, "strInstructions": ["Soak."]}]}, "$.meals[0].strInstructions"),
     ],
 )

@@ -14,11 +14,13 @@ from fairlead.observe.events import (
     BreakerChanged,
     CallFinished,
     ConnectionPaused,
+    DriftFound,
     Event,
     EventStream,
 )
 from fairlead.observe.logs import Logs
 from fairlead.observe.metrics import Metrics
+from fairlead.spec.drift import DriftKind
 
 GOOD_ATTEMPT = Attempt(connection="one", outcome=Outcome.DONE, seconds=0.2, status=200)
 BAD_ATTEMPT = Attempt(connection="one", outcome=Outcome.UNKNOWN, seconds=0.2, status=503, error="unavailable")
@@ -37,7 +39,11 @@ def attempt(made: Attempt = GOOD_ATTEMPT) -> AttemptFinished:
 
 OPENED = BreakerChanged(connection="one", before="closed", after="open", cause="unavailable")
 PAUSED = ConnectionPaused(connection="one", seconds=30.0, cause="throttled")
-EVENTS: tuple[Event, ...] = (call(), attempt(), OPENED, PAUSED)
+DRIFT = DriftFound(
+    call_id="c1", connection="one", operation="recipes.search", mapping="Order", version="2026-11-24",
+    kind=DriftKind.RETYPED, path="$.items[].price", expected="decimal", found="bool", is_tolerated=False,
+)  # fmt: skip
+EVENTS: tuple[Event, ...] = (call(), attempt(), OPENED, PAUSED, DRIFT)
 
 
 def test_every_sink_is_told_in_order() -> None:
@@ -74,6 +80,7 @@ def rendered(*events: Event) -> list[str]:
         (attempt(BAD_ATTEMPT), 'fairlead_attempts_total{connection="one",error="unavailable",outcome="unknown"} 1.0'),
         (OPENED, 'fairlead_breaker_state{connection="one"} 2.0'),
         (PAUSED, 'fairlead_pauses_total{cause="throttled",connection="one"} 1.0'),
+        (DRIFT, 'fairlead_drift_total{connection="one",kind="retyped",mapping="Order",tolerated="false"} 1.0'),
     ],
 )  # fmt: skip
 def test_an_event_is_counted(event: Event, line: str) -> None:
@@ -115,7 +122,7 @@ def logged(*events: Event) -> list[dict[str, Any]]:
 def test_each_event_is_one_line_of_json() -> None:
     lines = logged(*EVENTS)
     assert [line["event"] for line in lines] == [
-        "CallFinished", "AttemptFinished", "BreakerChanged", "ConnectionPaused",
+        "CallFinished", "AttemptFinished", "BreakerChanged", "ConnectionPaused", "DriftFound",
     ]  # fmt: skip
     assert all(line["timestamp"].endswith("Z") for line in lines)
 
@@ -131,7 +138,7 @@ def test_a_line_has_the_fields_of_its_event() -> None:
 @pytest.mark.parametrize(
     ("event", "level"),
     [(call(), "info"), (call("unavailable"), "warning"), (attempt(), "info"), (attempt(BAD_ATTEMPT), "warning"),
-     (OPENED, "warning"), (PAUSED, "warning")],
+     (OPENED, "warning"), (PAUSED, "warning"), (DRIFT, "warning")],
 )  # fmt: skip
 def test_what_went_wrong_stands_out(event: Event, level: str) -> None:
     assert logged(event)[0]["level"] == level
