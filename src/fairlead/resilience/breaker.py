@@ -102,6 +102,7 @@ class Breaker:
         "_probes",
         "_serial",
         "_slow_s",
+        "_spotless",
         "_until",
         "_window",
         "cause",
@@ -111,13 +112,9 @@ class Breaker:
 
     def __init__(self, options: BreakerOptions | None = None, *, on_change: OnChange | None = None) -> None:
         self._options = options = options or BreakerOptions()
-        self._window: Window
-        if options.window_s is None:
-            self._window = CountWindow(options.window)
-            self._min_attempts = min(options.min_attempts, options.window)
-        else:
-            self._window = TimeWindow(options.window_s)
-            self._min_attempts = options.min_attempts
+        window_s = options.window_s
+        self._window: Window = CountWindow(options.window) if window_s is None else TimeWindow(window_s)
+        self._min_attempts = options.min_attempts if window_s else min(options.min_attempts, options.window)
         self._slow_s = inf if options.slow_s is None else options.slow_s
         self._open_for_s = options.open_s
         self._until = 0.0
@@ -125,6 +122,8 @@ class Breaker:
         self._serial = 1
         #: The number with which everybody passes, and the one whose attempts count; 0 where there is none.
         self._passes = self._counted = self._serial
+        #: The number of attempts that, if good, would change nothing; mostly the same.
+        self._spotless = 0
         #: The probes that are out, and when their leases end.
         self._probes: dict[Ticket, float] = {}
         self._passed = 0
@@ -168,13 +167,18 @@ class Breaker:
         message: str | None = None,
     ) -> None:
         """Count the end of an attempt, which took so many seconds; a bad one has the code and words of its error."""
+        if is_good and ticket == self._spotless and seconds < self._slow_s:
+            return
         mark = 0 if is_good else FAILED
         if seconds >= self._slow_s:
             mark |= SLOW
         if ticket == self._counted:
             self._window.add(mark, now)
+            self._spotless = 0
             if mark:
                 self._judge(mark, now, cause, message)
+            elif self._window.is_spotless:
+                self._spotless = ticket
         elif ticket in self._probes:
             del self._probes[ticket]
             self._learn_from_probe(mark, now, cause, message)
@@ -255,7 +259,7 @@ class Breaker:
         self._serial += 1
         self._passes = self._serial if state in {State.CLOSED, State.FORCED_CLOSED} else 0
         self._counted = self._serial if state is State.CLOSED else 0
-        self._passed = 0
+        self._spotless = self._passed = 0
         self._probes.clear()
         self._window.clear()
         if self._on_change:

@@ -34,6 +34,9 @@ class Condition(StrEnum):
     DOWN = "down"
 
 
+# Python 3.11 looks the members of an enumeration up slowly.
+_UP, _DEGRADED, _DOWN = Condition.UP, Condition.DEGRADED, Condition.DOWN
+
 OnTurn = Callable[[Condition, Condition], None]
 
 
@@ -89,11 +92,11 @@ class Health:
         self._in_a_row = 0
         self._ramp_began: float | None = None
         self._credit = 0.0
-        self.condition = Condition.UP
+        self.condition = _UP
 
     def record(self, *, is_good: bool, seconds: float, now: float) -> None:
         """Learn from an attempt, or from a probe. While it is down, each is a probe."""
-        if self.condition is Condition.DOWN:
+        if self.condition is _DOWN:
             self._in_a_row = self._in_a_row + 1 if is_good else 0
             if self._in_a_row >= self._options.rise:
                 self._begin_ramp(now)
@@ -102,12 +105,12 @@ class Health:
         if seconds >= self._slow_s:
             mark |= SLOW
         self._window.add(mark, now)
-        if mark or self.condition is not Condition.UP:
+        if mark or self.condition is not _UP:
             self._judge(now)
 
     def share(self, now: float) -> float:
         """Return the part of its traffic that it should get."""
-        if self.condition is Condition.DOWN:
+        if self.condition is _DOWN:
             return 0.0
         if self._ramp_began is None:
             return 1.0
@@ -120,6 +123,8 @@ class Health:
 
     def admits(self, now: float, random: Random | None = None) -> bool:
         """Whether this attempt is of the share: by chance, or else evenly, the first one among them."""
+        if self.condition is _UP:
+            return True
         share = self.share(now)
         if share in {0.0, 1.0}:
             return share == 1.0
@@ -133,7 +138,7 @@ class Health:
 
     def next_probe_at(self, now: float, random: Random) -> float | None:
         """Return when to probe next; None for one that is up, whose traffic tells enough."""
-        if self.condition is Condition.UP:
+        if self.condition is _UP:
             return None
         return now + self._options.probe_s * (1 + self._options.probe_jitter * (2 * random() - 1))
 
@@ -141,7 +146,7 @@ class Health:
         self._window.clear()
         self._ramp_began = now
         self._credit = 1.0 - self._options.ramp[0]
-        self._turn(Condition.DEGRADED)
+        self._turn(_DEGRADED)
 
     def _judge(self, now: float) -> None:
         window, options = self._window, self._options
@@ -153,13 +158,13 @@ class Health:
         if total >= options.min_attempts and total - window.failed < options.down_share * total:
             self._in_a_row = 0
             self._ramp_began = None
-            self._turn(Condition.DOWN)
+            self._turn(_DOWN)
         elif total >= options.min_attempts and (
             total - window.failed < options.degraded_share * total or window.slow >= options.slow_share * total
         ):
-            self._turn(Condition.DEGRADED)
+            self._turn(_DEGRADED)
         elif self._ramp_began is None and (is_ramp_over or total >= options.min_attempts):
-            self._turn(Condition.UP)
+            self._turn(_UP)
 
     def _turn(self, condition: Condition) -> None:
         before, self.condition = self.condition, condition

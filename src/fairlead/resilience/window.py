@@ -22,6 +22,11 @@ class Window(Protocol):
     failed: int
     slow: int
 
+    @property
+    def is_spotless(self) -> bool:
+        """Whether another good and quick attempt would change nothing, so that it need not be told."""
+        ...
+
     def add(self, mark: int, now: float) -> None:
         """Count an attempt."""
         ...
@@ -41,6 +46,11 @@ class CountWindow:
         self._marks = bytearray(size)
         self._at = 0
         self.total = self.failed = self.slow = 0
+
+    @property
+    def is_spotless(self) -> bool:
+        """Whether it is full of good ones."""
+        return self.total == self._size and not self.failed and not self.slow
 
     def add(self, mark: int, now: float) -> None:  # noqa: ARG002  # the time is for the other window
         """Count an attempt in place of the oldest."""
@@ -73,6 +83,11 @@ class TimeWindow:
         self._slow = [0] * _BUCKETS
         self._tick = 0
         self.total = self.failed = self.slow = 0
+
+    @property
+    def is_spotless(self) -> bool:
+        """Never: each one lowers the share of those that failed before, or will fail."""
+        return False
 
     def add(self, mark: int, now: float) -> None:
         """Count an attempt."""
