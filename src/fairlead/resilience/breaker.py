@@ -122,7 +122,7 @@ class Breaker:
         self._serial = 1
         #: The number with which everybody passes, and the one whose attempts count; 0 where there is none.
         self._passes = self._counted = self._serial
-        #: The number of attempts that, if good, would change nothing; mostly the same.
+        #: The number of attempts that, if good, would change nothing: mostly the same, and else an old one or 0.
         self._spotless = 0
         #: The probes that are out, and when their leases end.
         self._probes: dict[Ticket, float] = {}
@@ -259,7 +259,7 @@ class Breaker:
         self._serial += 1
         self._passes = self._serial if state in {State.CLOSED, State.FORCED_CLOSED} else 0
         self._counted = self._serial if state is State.CLOSED else 0
-        self._spotless = self._passed = 0
+        self._passed = 0
         self._probes.clear()
         self._window.clear()
         if self._on_change:

@@ -67,6 +67,13 @@ def test_more_attempts_asked_for_than_the_window_holds() -> None:
     assert breaker.state is OPEN
 
 
+def test_after_a_long_time_of_health_good_attempts_still_count() -> None:
+    breaker = made(window=10, min_attempts=4, failure_share=0.5)
+    for at in range(1000):
+        breaker.record(admitted(breaker), is_good=at < 500 or at % 3 != 0, now=0)
+    assert (breaker.state, breaker.failures) == (CLOSED, 4)
+
+
 def test_a_success_opens_nothing() -> None:
     breaker = made(window=4, min_attempts=4, failure_share=0.5)
     for is_good in (False, False, True, True):
