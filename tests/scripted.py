@@ -142,9 +142,9 @@ class World(NamedTuple):
         """Check that every place and every lease has been given back."""
         for name, connection in self.fl.connections.items():
             assert connection.concurrency.free == connection.concurrency.limit, name
-            assert not connection.concurrency._waiters, name
-            assert connection.breaker._probing == 0, name
-            assert not connection.pause._is_probing, name
+            assert not connection.concurrency.waiting, name
+            assert connection.breaker.probing == 0, name
+            assert not connection.pause.is_probing, name
 
 
 def build_world(

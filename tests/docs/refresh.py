@@ -312,4 +312,5 @@ PAGES = {
 if __name__ == "__main__":
     for name, render in PAGES.items():
         (REFERENCE / name).write_text(render(), encoding="utf-8")
-    subprocess.run([sys.executable, Path(__file__).with_name("outcomes_table.py"), "--write"], check=True)  # noqa: S603
+    for script in ("docs.outcomes_table", "docs.strategy_tables"):
+        subprocess.run([sys.executable, "-m", script, "--write"], check=True, cwd=Path(__file__).parents[1])  # noqa: S603

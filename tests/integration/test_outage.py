@@ -127,8 +127,8 @@ deadline_s = 30.0
             yield Stage(fl, first, second, clock, events, watchers, iter(OTHERS))
             for connection in fl.connections.values():
                 assert connection.concurrency.free == connection.concurrency.limit
-                assert connection.breaker._probing == 0
-                assert not connection.pause._is_probing
+                assert connection.breaker.probing == 0
+                assert not connection.pause.is_probing
 
 
 def served_by(pages: list[Page[Recipe]]) -> set[str | None]:

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from fairlead.observe.events import AttemptFinished, BreakerChanged, CallFinished, ConnectionPaused, DriftFound, Event
 
-_BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2}
+_BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2, "forced_open": 3, "forced_closed": 4}
 
 
 class Metrics:
@@ -31,7 +31,7 @@ class Metrics:
         )  # fmt: skip
         self._breakers = Gauge(
             "fairlead_breaker_state",
-            "0 closed, 1 half open, 2 open.",
+            "0 closed, 1 half open, 2 open, 3 held open, 4 held closed.",
             ("connection",),
             registry=self.registry,
         )

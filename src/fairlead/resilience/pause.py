@@ -1,41 +1,48 @@
 """A pause that the vendor asked for: its quota is used up, or it throttles.
 
 While it lasts nothing is sent. When it is over one attempt goes first; the others wait for what it finds, so that a
-hundred callers do not all learn that the vendor is still closed.
+hundred callers do not all learn that the vendor is still closed. That probe has a number of its own: one that is still
+out when another pause begins has lost its place, and cannot give away the place of the next.
 """
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from typing import TypeAlias
 
+#: What a pause says to an attempt: `FREE`, `REFUSED`, or the number of the probe that goes first. A probe is given
+#: back by `begin`, `end` or `release`.
+Leave: TypeAlias = int
 
-class Leave(Enum):
-    """What a pause says to an attempt."""
-
-    FREE = auto()
-    #: Go first, and give it back by `begin`, `end` or `release`.
-    PROBE = auto()
-    REFUSED = auto()
+FREE: Leave = 0
+REFUSED: Leave = -1
 
 
 class Pause:
     """The state machine. `cause` is the code of the error that brought the pause."""
 
-    __slots__ = ("_is_probing", "_until", "cause")
+    __slots__ = ("_probe", "_serial", "_until", "cause")
 
     def __init__(self) -> None:
         self._until: float | None = None
-        self._is_probing = False
+        self._serial = 0
+        #: The number of the probe that is out; `FREE` where none is.
+        self._probe = FREE
         self.cause: str | None = None
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether the probe is out."""
+        return self._probe != FREE
 
     def admit(self, now: float) -> Leave:
         """Say whether an attempt may go."""
         if self._until is None:
-            return Leave.FREE
-        if now < self._until or self._is_probing:
-            return Leave.REFUSED
-        self._is_probing = True
-        return Leave.PROBE
+            return FREE
+        if now < self._until or self._probe:
+            return REFUSED
+        self._serial += 1
+        self._probe = self._serial
+        return self._probe
 
     def retry_after_s(self, now: float) -> float:
         """Return the seconds to the end of the pause; 0 while the probe is out, and where there is no pause."""
@@ -46,15 +53,15 @@ class Pause:
         until = now + seconds
         if self._until is None or until >= self._until:
             self._until, self.cause = until, cause
-        self._is_probing = False
+        self._probe = FREE
 
     def end(self, now: float) -> None:
         """Resume: an attempt was served. One that was sent before the pause, and served during it, proves nothing."""
         if self._until is not None and now >= self._until:
             self._until = None
-            self._is_probing = False
+            self._probe = FREE
 
     def release(self, leave: Leave) -> None:
         """Give back leave that came to nothing; the next attempt is the probe."""
-        if leave is Leave.PROBE:
-            self._is_probing = False
+        if leave == self._probe:
+            self._probe = FREE

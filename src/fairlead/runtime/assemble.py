@@ -17,7 +17,7 @@ from fairlead.config.sources import Sources
 from fairlead.model.exchange import Transport
 from fairlead.model.secret import Secret
 from fairlead.observe.events import BreakerChanged
-from fairlead.resilience.breaker import Breaker, State
+from fairlead.resilience.breaker import Breaker, BreakerOptions, State
 from fairlead.resilience.cache import Cache
 from fairlead.resilience.concurrency import Concurrency
 from fairlead.resilience.rate import RateLimit
@@ -67,15 +67,7 @@ def assemble_connection(
             max_answer_bytes=wanted.max_answer_bytes,
         ),
         retry=Retry(max_attempts=wanted.retry.max_attempts, base_s=wanted.retry.base_s, cap_s=wanted.retry.cap_s),
-        breaker=Breaker(
-            window=wanted.breaker.window,
-            min_attempts=wanted.breaker.min_attempts,
-            failure_share=wanted.breaker.failure_share,
-            open_s=wanted.breaker.open_s,
-            max_open_s=wanted.breaker.max_open_s,
-            probes=wanted.breaker.probes,
-            on_change=partial(_tell_breaker_change, name, ports),
-        ),
+        breaker=Breaker(_breaker_options(wanted, where), on_change=partial(_tell_breaker_change, name, ports)),
         concurrency=Concurrency(limit=concurrency.limit, queue=concurrency.queue),
         rate=RateLimit(requests=rate.requests, per_s=rate.per_s) if rate else None,
         ports=ports,
@@ -137,6 +129,22 @@ def _options(
         max_answer_bytes=wanted.max_answer_bytes,
         pool=pool,
     )
+
+
+def _breaker_options(wanted: config.Connection, where: str) -> BreakerOptions:
+    try:
+        return BreakerOptions(
+            window=wanted.breaker.window,
+            min_attempts=wanted.breaker.min_attempts,
+            failure_share=wanted.breaker.failure_share,
+            open_s=wanted.breaker.open_s,
+            max_open_s=wanted.breaker.max_open_s,
+            probes=wanted.breaker.probes,
+            # A probe waits in line and is sent; after twice its time nobody can be waiting for it.
+            lease_s=2 * wanted.timeouts.attempt_s,
+        )
+    except errors.InvalidSettingError as error:  # it names the setting
+        raise errors.InvalidSettingError(f"{where}.{error.message}", hint=error.hint) from None
 
 
 def _open(connect: Connect, options: HttpOptions, *, where: str) -> Transport:

@@ -13,7 +13,7 @@ from fairlead.model.secret import Secret
 from fairlead.observe.events import ConnectionPaused
 from fairlead.resilience.breaker import Breaker, Ticket
 from fairlead.resilience.concurrency import Concurrency
-from fairlead.resilience.pause import Leave, Pause
+from fairlead.resilience.pause import REFUSED, Leave, Pause
 from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
 from fairlead.runtime.ports import Ports
@@ -105,7 +105,7 @@ class Connection:
         """Ask pause and breaker."""
         now = self._clock.monotonic()
         leave = self.pause.admit(now)
-        if leave is Leave.REFUSED:
+        if leave == REFUSED:
             raise errors.PausedError(
                 f"The vendor is left alone because of {self.pause.cause}.", retry_after_s=self.pause.retry_after_s(now)
             )
@@ -186,7 +186,7 @@ class Connection:
         if self.concurrency.admit():
             return False
         hint = "Raise the connection's concurrency.limit or concurrency.queue."
-        if self.concurrency.is_full:
+        if self.concurrency.is_full():
             raise errors.BulkheadFullError(hint=hint)
         if not await self.concurrency.wait(patience_s):
             raise errors.BulkheadFullError("No place came free in time at this connection.", hint=hint)

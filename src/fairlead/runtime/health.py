@@ -28,10 +28,10 @@ def connection_health(fl: Fairlead) -> list[ConnectionHealth]:
             ConnectionHealth(
                 name=name,
                 # Not by the breaker's state: it stays open until somebody asks, and nobody asks while we are not ready.
-                is_up=not paused_s and not open_s,
+                is_up=not paused_s and open_s == 0,
                 breaker=connection.breaker.state,
                 paused_because=connection.pause.cause if paused_s else None,
-                retry_after_s=max(paused_s, open_s),
+                retry_after_s=max(paused_s, open_s or 0.0),
             )
         )
     return found

@@ -309,7 +309,7 @@ def learn(
     if step.verdict.wait is Wait.NOTHING:
         return None
     paused_s = connection.pause.retry_after_s(ports.clock.monotonic())
-    return max(asked or 0.0, paused_s, connection.retry.backoff_s(failures, ports.random))
+    return max(paused_s, connection.retry.wait_s(failures, ports.random, asked_s=asked))
 
 
 def may_repeat(step: Step, connection: Connection, doubt: Doubt, *, may_leave: bool) -> bool:

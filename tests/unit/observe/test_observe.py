@@ -20,6 +20,7 @@ from fairlead.observe.events import (
 )
 from fairlead.observe.logs import Logs
 from fairlead.observe.metrics import Metrics
+from fairlead.resilience.breaker import State
 from fairlead.spec.drift import DriftKind
 
 GOOD_ATTEMPT = Attempt(connection="one", outcome=Outcome.DONE, seconds=0.2, status=200)
@@ -92,6 +93,12 @@ def test_counts_add_up_and_states_follow() -> None:
     lines = rendered(attempt(), attempt(), OPENED, closed)
     assert 'fairlead_attempts_total{connection="one",error="",outcome="done"} 2.0' in lines
     assert 'fairlead_breaker_state{connection="one"} 0.0' in lines
+
+
+def test_every_state_of_a_breaker_has_a_number_of_its_own() -> None:
+    told = [BreakerChanged(connection="one", before="closed", after=state, cause=None) for state in State]
+    lines = {line for each in told for line in rendered(each) if line.startswith("fairlead_breaker_state{")}
+    assert len(lines) == len(State)
 
 
 def test_every_metric_says_what_it_is() -> None:

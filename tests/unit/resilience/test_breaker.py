@@ -1,14 +1,17 @@
 from __future__ import annotations
 
-from itertools import pairwise
+from typing import Any
 
 import pytest
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from fairlead.resilience.breaker import Breaker, State, Ticket
+from fairlead.errors import InvalidSettingError
+from fairlead.resilience.breaker import BY_HAND, SLOW_ANSWERS, Breaker, BreakerOptions, OnChange, State, Ticket
 
 CLOSED, OPEN, HALF_OPEN = State.CLOSED, State.OPEN, State.HALF_OPEN
+
+
+def made(on_change: OnChange | None = None, **options: Any) -> Breaker:
+    return Breaker(BreakerOptions(**options), on_change=on_change)
 
 
 def admitted(breaker: Breaker, now: float = 0.0) -> Ticket:
@@ -22,8 +25,8 @@ def fail(breaker: Breaker, times: int = 1, *, now: float = 0.0, cause: str = "un
         breaker.record(admitted(breaker, now), is_good=False, now=now, cause=cause)
 
 
-def opened(**changes: float) -> Breaker:
-    breaker = Breaker(min_attempts=2, **changes)  # type: ignore[arg-type]  # a test's keywords
+def opened(**options: Any) -> Breaker:
+    breaker = made(min_attempts=2, **options)
     fail(breaker, 2)
     assert breaker.state is OPEN
     return breaker
@@ -33,7 +36,7 @@ def opened(**changes: float) -> Breaker:
 
 
 def test_it_opens_at_its_share_of_failures() -> None:
-    breaker = Breaker(window=10, min_attempts=4, failure_share=0.5)
+    breaker = made(window=10, min_attempts=4, failure_share=0.5)
     for is_good in (True, True, False):
         breaker.record(admitted(breaker), is_good=is_good, now=0)
     assert breaker.state is CLOSED
@@ -42,7 +45,7 @@ def test_it_opens_at_its_share_of_failures() -> None:
 
 
 def test_too_few_attempts_say_nothing() -> None:
-    breaker = Breaker(min_attempts=5)
+    breaker = made(min_attempts=5)
     fail(breaker, 4)
     assert breaker.state is CLOSED
     fail(breaker)
@@ -50,7 +53,7 @@ def test_too_few_attempts_say_nothing() -> None:
 
 
 def test_only_the_last_attempts_count() -> None:
-    breaker = Breaker(window=4, min_attempts=4, failure_share=0.75)
+    breaker = made(window=4, min_attempts=4, failure_share=0.75)
     for is_good in (False, False, True, True, True, False):
         breaker.record(admitted(breaker), is_good=is_good, now=0)
     assert breaker.state is CLOSED
@@ -59,13 +62,20 @@ def test_only_the_last_attempts_count() -> None:
 
 
 def test_more_attempts_asked_for_than_the_window_holds() -> None:
-    breaker = Breaker(window=2, min_attempts=100)
+    breaker = made(window=2, min_attempts=100)
     fail(breaker, 2)
     assert breaker.state is OPEN
 
 
+def test_after_a_long_time_of_health_good_attempts_still_count() -> None:
+    breaker = made(window=10, min_attempts=4, failure_share=0.5)
+    for at in range(1000):
+        breaker.record(admitted(breaker), is_good=at < 500 or at % 3 != 0, now=0)
+    assert (breaker.state, breaker.failures) == (CLOSED, 4)
+
+
 def test_a_success_opens_nothing() -> None:
-    breaker = Breaker(window=4, min_attempts=4, failure_share=0.5)
+    breaker = made(window=4, min_attempts=4, failure_share=0.5)
     for is_good in (False, False, True, True):
         breaker.record(admitted(breaker), is_good=is_good, now=0)
     assert breaker.state is CLOSED
@@ -87,7 +97,7 @@ def test_it_stays_open_for_longer_each_time_up_to_a_bound() -> None:
     breaker = opened(open_s=5, max_open_s=30)
     now, lengths = 0.0, []
     for _ in range(5):
-        lengths.append(breaker.retry_after_s(now))
+        lengths.append(breaker.retry_after_s(now) or 0.0)
         now += lengths[-1]
         fail(breaker, now=now)
     assert lengths == [5, 10, 20, 30, 30]
@@ -138,7 +148,7 @@ def test_a_cancelled_probe_is_no_probe() -> None:
 
 @pytest.mark.parametrize("is_good", [True, False])
 def test_an_answer_from_before_changes_nothing(is_good: bool) -> None:
-    breaker = Breaker(min_attempts=2, open_s=5)
+    breaker = made(min_attempts=2, open_s=5)
     late = admitted(breaker)
     fail(breaker, 2)
     breaker.record(late, is_good=is_good, now=1, cause="late")
@@ -153,7 +163,7 @@ def test_an_answer_from_before_changes_nothing(is_good: bool) -> None:
 
 
 def test_cancelled_attempts_never_count() -> None:
-    breaker = Breaker(min_attempts=1)
+    breaker = made(min_attempts=1)
     for _ in range(100):
         breaker.release(admitted(breaker))
     assert breaker.state is CLOSED
@@ -163,7 +173,7 @@ def test_cancelled_attempts_never_count() -> None:
 
 def test_every_change_is_told_with_what_opened_it() -> None:
     told: list[tuple[State, State, str | None]] = []
-    breaker = Breaker(min_attempts=1, open_s=5, on_change=lambda *change: told.append(change))
+    breaker = made(min_attempts=1, open_s=5, on_change=lambda *change: told.append(change))
     fail(breaker, cause="connect")
     fail(breaker, now=5, cause="attempt_timeout")
     breaker.record(admitted(breaker, 15), is_good=True, now=15)
@@ -177,99 +187,152 @@ def test_every_change_is_told_with_what_opened_it() -> None:
     assert breaker.cause == "attempt_timeout"
 
 
-# --- Against a model ----------------------------------------------------------------------------------------------
-
-WINDOW, MIN_ATTEMPTS, SHARE, OPEN_S, MAX_OPEN_S, PROBES = 5, 3, 0.5, 4.0, 16.0, 2
-
-
-class AgainstAModel(RuleBasedStateMachine):
-    """The model keeps every result of the present generation in a list, and counts anew each time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.told: list[tuple[State, State, str | None]] = []
-        self.breaker = Breaker(
-            window=WINDOW, min_attempts=MIN_ATTEMPTS, failure_share=SHARE, open_s=OPEN_S, max_open_s=MAX_OPEN_S,
-            probes=PROBES, on_change=lambda *change: self.told.append(change),
-        )  # fmt: skip
-        self.now = 0.0
-        self.state = CLOSED
-        self.generation = 0
-        self.out: list[tuple[int, Ticket]] = []
-        self.results: list[bool] = []
-        self.until = 0.0
-        self.open_for = OPEN_S
-        self.cause: str | None = None
-
-    def change(self, state: State) -> None:
-        self.state = state
-        self.generation += 1
-        self.results = []
-
-    @property
-    def probing(self) -> int:
-        return sum(generation == self.generation for generation, _ in self.out)
-
-    @rule(seconds=st.integers(min_value=0, max_value=20))
-    def time_passes(self, seconds: int) -> None:
-        self.now += seconds
-
-    @rule()
-    def ask(self) -> None:
-        if self.state is OPEN and self.now >= self.until:
-            self.change(HALF_OPEN)
-        is_welcome = self.state is CLOSED or (self.state is HALF_OPEN and self.probing + len(self.results) < PROBES)
-        ticket = self.breaker.admit(self.now)
-        assert (ticket is not None) == is_welcome
-        if ticket is not None:
-            self.out.append((self.generation, ticket))
-
-    @precondition(lambda self: self.out)
-    @rule(data=st.data(), is_good=st.booleans(), cause=st.sampled_from("abc"))
-    def end(self, data: st.DataObject, is_good: bool, cause: str) -> None:
-        generation, ticket = self.out.pop(data.draw(st.integers(min_value=0, max_value=len(self.out) - 1)))
-        self.breaker.record(ticket, is_good=is_good, now=self.now, cause=cause)
-        if generation != self.generation:
-            return
-        self.results.append(is_good)
-        if self.state is HALF_OPEN:
-            if not is_good:
-                self.open_for = min(MAX_OPEN_S, 2 * self.open_for)
-                self.open(cause)
-            elif len(self.results) == PROBES:
-                self.open_for = OPEN_S
-                self.change(CLOSED)
-            return
-        last = self.results[-WINDOW:]
-        if not is_good and len(last) >= MIN_ATTEMPTS and last.count(False) / len(last) >= SHARE:
-            self.open(cause)
-
-    def open(self, cause: str) -> None:
-        self.until, self.cause = self.now + self.open_for, cause
-        self.change(OPEN)
-
-    @precondition(lambda self: self.out)
-    @rule(data=st.data())
-    def cancel(self, data: st.DataObject) -> None:
-        _, ticket = self.out.pop(data.draw(st.integers(min_value=0, max_value=len(self.out) - 1)))
-        self.breaker.release(ticket)
-
-    @invariant()
-    def they_agree(self) -> None:
-        assert (self.breaker.state, self.breaker.cause) == (self.state, self.cause)
-        wait = max(0.0, self.until - self.now) if self.state is OPEN else 0.0
-        assert self.breaker.retry_after_s(self.now) == wait <= MAX_OPEN_S
-
-    @invariant()
-    def no_more_probes_than_allowed(self) -> None:
-        assert self.state is not HALF_OPEN or self.probing <= PROBES
-
-    @invariant()
-    def changes_follow_one_another(self) -> None:
-        assert all(one[1] is other[0] for one, other in pairwise(self.told))
-        assert {(before, after) for before, after, _ in self.told} <= {
-            (CLOSED, OPEN), (OPEN, HALF_OPEN), (HALF_OPEN, OPEN), (HALF_OPEN, CLOSED),
-        }  # fmt: skip
+def test_the_error_that_opened_it_is_kept_in_its_own_words() -> None:
+    breaker = made(min_attempts=1)
+    breaker.record(admitted(breaker), is_good=False, now=0, cause="connect", message="no route to host")
+    assert (breaker.cause, breaker.message) == ("connect", "no route to host")
 
 
-TestAgainstAModel = AgainstAModel.TestCase
+# --- Slow answers -------------------------------------------------------------------------------------------------
+
+
+def test_it_opens_at_its_share_of_slow_answers() -> None:
+    breaker = made(min_attempts=4, slow_s=2.0, slow_share=0.5)
+    for seconds in (0.1, 1.9, 2.0):
+        breaker.record(admitted(breaker), is_good=True, seconds=seconds, now=0)
+    assert breaker.state is CLOSED
+    breaker.record(admitted(breaker), is_good=True, seconds=30, now=0)
+    assert (breaker.state, breaker.cause) == (OPEN, SLOW_ANSWERS)
+    assert breaker.message == "2 of 4 attempts took 2 s or longer."
+
+
+def test_unless_it_is_told_what_slow_is_nothing_is() -> None:
+    breaker = made(min_attempts=1)
+    breaker.record(admitted(breaker), is_good=True, seconds=1e9, now=0)
+    assert breaker.state is CLOSED
+
+
+def test_failures_and_slow_answers_are_not_added_up() -> None:
+    breaker = made(min_attempts=4, failure_share=0.5, slow_s=2.0, slow_share=0.5)
+    for is_good, seconds in ((False, 0.0), (True, 3.0), (True, 0.0), (True, 0.0)):
+        breaker.record(admitted(breaker), is_good=is_good, seconds=seconds, now=0)
+    assert breaker.state is CLOSED
+
+
+def test_a_slow_probe_is_a_bad_one() -> None:
+    breaker = opened(open_s=5, slow_s=2.0)
+    breaker.record(admitted(breaker, 5), is_good=True, seconds=2.5, now=7.5)
+    assert (breaker.state, breaker.cause, breaker.retry_after_s(7.5)) == (OPEN, SLOW_ANSWERS, 10)
+
+
+# --- By time ------------------------------------------------------------------------------------------------------
+
+
+def test_by_time_only_what_is_recent_counts() -> None:
+    breaker = made(window_s=10, min_attempts=4)
+    fail(breaker, 3, now=0)
+    fail(breaker, 1, now=11)
+    assert (breaker.state, breaker.failures) == (CLOSED, 1)
+    fail(breaker, 3, now=12)
+    assert breaker.state is OPEN
+
+
+def test_by_time_any_number_of_attempts_counts() -> None:
+    breaker = made(window=2, window_s=10, min_attempts=100)
+    fail(breaker, 99, now=1)
+    assert breaker.state is CLOSED
+    fail(breaker, now=1)
+    assert breaker.state is OPEN
+
+
+# --- Leases -------------------------------------------------------------------------------------------------------
+
+
+def test_a_probe_whose_caller_vanished_makes_room_for_another() -> None:
+    breaker = opened(open_s=5, lease_s=30)
+    lost = admitted(breaker, 5)
+    assert breaker.admit(34.9) is None
+    other = admitted(breaker, 35)
+    assert breaker.admit(35) is None
+    for settle in (breaker.release, lambda ticket: breaker.record(ticket, is_good=False, now=36)):
+        settle(lost)
+        assert (breaker.state, breaker.probing) == (HALF_OPEN, 1)
+    breaker.record(other, is_good=True, now=36)
+    assert breaker.state is CLOSED
+
+
+def test_a_probe_past_its_lease_that_nobody_replaced_still_counts() -> None:
+    breaker = opened(open_s=5, lease_s=30)
+    breaker.record(admitted(breaker, 5), is_good=True, now=100)
+    assert breaker.state is CLOSED
+
+
+def test_a_request_the_vendor_refuses_does_for_a_probe_and_else_not_at_all() -> None:
+    breaker = opened(open_s=5)
+    breaker.note_answer(admitted(breaker, 5), now=5)
+    assert breaker.state is CLOSED
+    for _ in range(100):
+        breaker.note_answer(admitted(breaker, 5), now=5)
+    fail(breaker, 2, now=6)
+    assert breaker.state is OPEN  # a hundred of them thinned nothing out
+
+
+# --- By hand ------------------------------------------------------------------------------------------------------
+
+
+def test_held_open_nothing_passes_and_no_time_is_named() -> None:
+    breaker = made()
+    breaker.force_open()
+    assert (breaker.state, breaker.cause) == (State.FORCED_OPEN, BY_HAND)
+    assert breaker.admit(1e9) is None
+    assert breaker.retry_after_s(1e9) is None
+
+
+def test_what_was_held_open_comes_back_by_a_probe() -> None:
+    breaker = made()
+    breaker.force_open()
+    breaker.resume()
+    probe = admitted(breaker)
+    assert (breaker.state, breaker.admit(0)) == (HALF_OPEN, None)
+    breaker.record(probe, is_good=True, now=0)
+    assert breaker.state is CLOSED
+
+
+def test_held_closed_everything_passes_and_nothing_counts() -> None:
+    breaker = opened()
+    breaker.force_closed()
+    fail(breaker, 100)
+    assert breaker.state is State.FORCED_CLOSED
+    breaker.resume()
+    assert (breaker.state, breaker.failures) == (CLOSED, 0)
+
+
+def test_what_was_sent_before_a_hand_moved_it_changes_nothing() -> None:
+    breaker = made(min_attempts=1)
+    early = admitted(breaker)
+    breaker.force_open()
+    breaker.resume()
+    breaker.record(early, is_good=True, now=0)
+    assert breaker.state is HALF_OPEN
+
+
+def test_to_resume_what_nobody_holds_changes_nothing() -> None:
+    breaker = opened()
+    breaker.resume()
+    assert breaker.state is OPEN
+
+
+# --- What cannot be -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"window": 0}, {"min_attempts": 0}, {"probes": 0}, {"failure_share": 0.0}, {"slow_share": 1.1},
+        {"open_s": 0.0}, {"lease_s": 0.0}, {"slow_s": -1.0}, {"window_s": -1.0}, {"open_s": 61.0},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_by_name(options: dict[str, Any]) -> None:
+    (name,) = options
+    with pytest.raises(InvalidSettingError, match=name):
+        BreakerOptions(**options)

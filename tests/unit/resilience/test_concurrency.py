@@ -2,16 +2,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from itertools import pairwise
+from math import inf
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from fairlead.resilience.concurrency import Concurrency
+from fairlead.resilience.adaptive import AdaptiveLimit, AdaptiveOptions
+from fairlead.resilience.concurrency import Concurrency, Priority
+from timers import Timers
 
 PATIENCE_S = 60.0
+INTERACTIVE, BACKGROUND = Priority.INTERACTIVE, Priority.BACKGROUND
 
 
 async def turns() -> None:
@@ -26,8 +26,10 @@ def full(limit: int = 1, queue: int = 10) -> Concurrency:
     return room
 
 
-def waiters(room: Concurrency, count: int, seconds: float = PATIENCE_S) -> list[asyncio.Task[bool]]:
-    return [asyncio.create_task(room.wait(seconds)) for _ in range(count)]
+def waiters(
+    room: Concurrency, count: int, seconds: float = PATIENCE_S, priority: Priority = INTERACTIVE
+) -> list[asyncio.Task[bool]]:
+    return [asyncio.create_task(room.wait(seconds, priority)) for _ in range(count)]
 
 
 async def test_so_many_and_no_more() -> None:
@@ -42,17 +44,17 @@ async def test_the_queue_has_an_end() -> None:
     tasks: list[asyncio.Task[bool]] = []
     was_full = []
     for _ in range(2):
-        was_full.append(room.is_full)
+        was_full.append(room.is_full())
         tasks += waiters(room, 1)
         await turns()
-    assert (was_full, room.is_full) == ([False, False], True)
+    assert (was_full, room.is_full()) == ([False, False], True)
     for _ in tasks:
         room.release()
     assert await asyncio.gather(*tasks) == [True, True]
 
 
 def test_without_a_queue_it_is_always_full() -> None:
-    assert Concurrency(limit=1, queue=0).is_full
+    assert Concurrency(limit=1, queue=0).is_full()
 
 
 async def test_first_come_first_served() -> None:
@@ -106,7 +108,7 @@ async def test_those_who_are_cancelled_leave_the_queue(count: int) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert not room.is_full
+    assert not room.is_full()
     room.release()
     assert room.free == 1
 
@@ -137,90 +139,130 @@ async def test_a_place_given_to_one_who_is_cancelled_at_once_goes_on(step: Step,
     assert room.free == 1 - others
 
 
-# --- Whatever the order -------------------------------------------------------------------------------------------
-
-LIMIT, QUEUE = 2, 3
-
-
-class TimeByHand(asyncio.SelectorEventLoop):
-    """An event loop whose time passes when the test says so."""
-
-    now = 0.0
-
-    def time(self) -> float:
-        return self.now
+async def test_who_waits_while_a_place_is_free_has_it_at_once() -> None:
+    room = Concurrency(limit=1, queue=1)
+    assert await room.wait(0.0)
+    assert (room.free, room.waiting) == (0, 0)
 
 
-class WhateverTheOrder(RuleBasedStateMachine):
-    """Callers come, go, give up and are cancelled; single turns of the loop lie anywhere in between."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loop = TimeByHand()
-        self.room = Concurrency(limit=LIMIT, queue=QUEUE)
-        self.tasks: list[asyncio.Task[None]] = []
-        self.doors: dict[int, asyncio.Event] = {}
-        self.order: list[int] = []
-
-    async def call(self, number: int, patience_s: float) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        if not self.room.admit():
-            if self.room.is_full:
-                return
-            has_place = await self.room.wait(patience_s)
-            assert task.cancelling() == 0
-            if not has_place:
-                return
-            self.order.append(number)
-        door = self.doors[number] = asyncio.Event()
-        try:
-            await door.wait()
-        finally:
-            del self.doors[number]
-            self.room.release()
-
-    @rule(patience_s=st.integers(min_value=0, max_value=5))
-    def come(self, patience_s: int) -> None:
-        self.tasks.append(self.loop.create_task(self.call(len(self.tasks), patience_s)))
-
-    @precondition(lambda self: self.doors)
-    @rule(data=st.data())
-    def go(self, data: st.DataObject) -> None:
-        self.doors[data.draw(st.sampled_from(sorted(self.doors)))].set()
-
-    @precondition(lambda self: self.tasks)
-    @rule(data=st.data())
-    def is_cancelled(self, data: st.DataObject) -> None:
-        data.draw(st.sampled_from(self.tasks)).cancel()
-
-    @rule(seconds=st.integers(min_value=1, max_value=5))
-    def time_passes(self, seconds: int) -> None:
-        self.loop.now += seconds
-
-    @rule()
-    def the_loop_turns(self) -> None:
-        self.loop.call_soon(self.loop.stop)
-        self.loop.run_forever()
-
-    @invariant()
-    def never_more_than_the_limit(self) -> None:
-        assert len(self.doors) <= LIMIT
-
-    @invariant()
-    def in_the_order_of_their_coming(self) -> None:
-        assert all(one < other for one, other in pairwise(self.order))
-
-    def teardown(self) -> None:
-        for _ in range(5):  # what is left is cancelled, and hands on what it had just been given
-            for task in self.tasks:
-                task.cancel()
-            self.the_loop_turns()
-        self.loop.close()
-        assert all(task.done() for task in self.tasks)
-        assert not [task for task in self.tasks if not task.cancelled() and task.exception()]
-        assert (self.room.free, len(self.room._waiters)) == (LIMIT, 0)
+# --- Time ---------------------------------------------------------------------------------------------------------
 
 
-TestWhateverTheOrder = WhateverTheOrder.TestCase
-TestWhateverTheOrder.settings = settings(max_examples=100, stateful_step_count=40)
+@pytest.mark.parametrize(("queue_s", "patience_s", "waited_s"), [(inf, 5.0, 5.0), (3.0, 5.0, 3.0), (9.0, 5.0, 5.0)])
+async def test_whoever_has_less_patience_ends_the_wait(queue_s: float, patience_s: float, waited_s: float) -> None:
+    timers = Timers()
+    room = Concurrency(limit=1, queue=1, queue_s=queue_s, later=timers.later)
+    assert room.admit()
+    (task,) = waiters(room, 1, seconds=patience_s)
+    await turns()
+    assert timers.waits == [waited_s]
+    timers.advance(waited_s)
+    assert await task is False
+    assert (room.waiting, room.free) == (0, 0)
+
+
+async def test_once_a_place_is_had_no_timer_runs() -> None:
+    timers = Timers()
+    room = Concurrency(limit=1, queue=1, later=timers.later)
+    assert room.admit()
+    (task,) = waiters(room, 1)
+    await turns()
+    room.release()
+    assert await task
+    assert timers.waits == []
+
+
+async def test_a_wait_that_ends_leaves_the_task_as_it_was() -> None:
+    room, task = full(), asyncio.current_task()
+    assert task is not None
+    async with asyncio.timeout(PATIENCE_S):
+        assert not await room.wait(0.0)
+    assert task.cancelling() == 0
+
+
+# --- Priorities ---------------------------------------------------------------------------------------------------
+
+
+async def served_in_order(room: Concurrency, tasks: dict[str, list[asyncio.Task[bool]]]) -> str:
+    order: list[str] = []
+    for name, each in tasks.items():
+        for task in each:
+            task.add_done_callback(lambda _, name=name: order.append(name))  # type: ignore[misc]
+    for _ in range(sum(map(len, tasks.values()))):
+        await turns()
+        room.release()
+    await turns()
+    return "".join(order)
+
+
+async def test_who_waits_for_an_answer_goes_first() -> None:
+    room = full()
+    background = waiters(room, 2, priority=BACKGROUND)
+    await turns()
+    tasks = {"b": background, "i": waiters(room, 2)}
+    assert await served_in_order(room, tasks) == "iibb"
+
+
+async def test_the_background_is_late_and_not_never() -> None:
+    room = full(queue=100)
+    tasks = {"b": waiters(room, 3, priority=BACKGROUND), "i": waiters(room, 30)}
+    assert await served_in_order(room, tasks) == "iiiiiiib" * 3 + "i" * 9
+
+
+async def test_each_line_has_its_own_end() -> None:
+    room = full(queue=1)
+    tasks = waiters(room, 1, priority=BACKGROUND)
+    await turns()
+    assert (room.is_full(BACKGROUND), room.is_full(INTERACTIVE)) == (True, False)
+    room.release()
+    assert await asyncio.gather(*tasks) == [True]
+
+
+# --- A limit that moves -------------------------------------------------------------------------------------------
+
+
+async def test_a_limit_that_rises_serves_those_who_wait() -> None:
+    room = full(limit=1)
+    tasks = waiters(room, 3)
+    await turns()
+    room.resize(3)
+    await turns()
+    assert [task.done() for task in tasks] == [True, True, False]
+    room.resize(9)
+    assert await tasks[2]
+    assert (room.free, room.waiting) == (5, 0)
+
+
+async def test_a_limit_that_falls_is_kept_as_soon_as_it_can_be() -> None:
+    room = full(limit=4)
+    tasks = waiters(room, 1)
+    await turns()
+    room.resize(2)
+    for _ in range(2):
+        room.release()
+        await turns()
+        assert (tasks[0].done(), room.admit()) == (False, False)
+    room.release()
+    assert await tasks[0]
+    for _ in range(2):
+        room.release()
+    assert room.free == room.limit == 2
+
+
+def test_with_an_adaptive_limit_it_follows_what_it_is_told() -> None:
+    room = Concurrency(limit=99, queue=0, adaptive=AdaptiveLimit(AdaptiveOptions(initial=10, max_limit=12)))
+    assert room.limit == room.free == 10
+    for _ in range(10):
+        assert room.admit()
+    for at in range(100):
+        room.record(0.1, now=at)
+    assert (room.limit, room.free) == (12, 2)
+    room.record(5.0, now=200, is_drop=True)
+    assert (room.limit, room.free) == (8, -2)
+
+
+def test_without_one_it_stays() -> None:
+    room = Concurrency(limit=5, queue=0)
+    for at in range(100):
+        room.record(9.0, now=at, is_drop=True)
+    assert room.limit == 5

@@ -25,3 +25,16 @@ def test_late_attempts_of_many_callers_do_not_meet() -> None:
     assert len(set(waits)) == 100
     assert min(waits) == 0
     assert max(waits) == pytest.approx(0.99 * RETRY.cap_s)
+
+
+# --- The vendor's word --------------------------------------------------------------------------------------------
+
+
+@given(asked_s=st.floats(min_value=0.001, max_value=1e9), failures=st.integers(1, 100), chance=chances)
+def test_what_the_vendor_asks_for_wins_and_is_never_cut_short(asked_s: float, failures: int, chance: float) -> None:
+    assert RETRY.wait_s(failures, lambda: chance, asked_s=asked_s) == asked_s
+
+
+@pytest.mark.parametrize("asked_s", [None, 0.0])
+def test_without_its_word_or_with_an_empty_one_the_backoff_holds(asked_s: float | None) -> None:
+    assert RETRY.wait_s(3, lambda: 0.5, asked_s=asked_s) == RETRY.backoff_s(3, lambda: 0.5) > 0

@@ -121,6 +121,11 @@ BROKEN = [
         "app.toml: connections.food.plan: Spoonacular has no plan 'gourmet'. It has: free, cook",
     ),
     (
+        GOOD + "breaker = { open_s = 90 }",
+        errors.InvalidSettingError,
+        "app.toml: connections.good.breaker.open_s (90 s) is longer than breaker.max_open_s (60 s). Raise max_open_s",
+    ),
+    (
         f'{SHOP}plan = "gold"',
         errors.InvalidSettingError,
         "app.toml: connections.shop.plan: shop has no plan 'gold'. It has: none.",

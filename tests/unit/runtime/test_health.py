@@ -129,7 +129,7 @@ async def test_cancelled_calls_never_count():
             await call
         await turns()
     assert world.connection("one").breaker.state is State.CLOSED
-    assert world.connection("one").breaker._failures == 0
+    assert world.connection("one").breaker.failures == 0
     assert not world.events  # no attempt was made, so none is told
     world.assert_at_rest()
 
@@ -174,7 +174,7 @@ async def test_an_exhausted_quota_pauses_as_long_as_the_settings_say():
     )
     await world.fl.recipes.search("soup")
     assert world.told(ConnectionPaused)[0].seconds == 60
-    assert world.connection("one").breaker._failures == 0
+    assert world.connection("one").breaker.failures == 0
 
 
 async def test_an_exhausted_quota_of_a_lone_connection_is_told_with_its_end():
@@ -384,7 +384,7 @@ async def test_those_who_wait_for_the_probe_of_another_do_not_spin():
         with pytest.raises(errors.FairleadError):
             await world.fl.http("shop").get("/")
     connection = world.connection("shop")
-    world.clock.advance(connection.breaker.retry_after_s(world.clock.monotonic()))
+    world.clock.advance(connection.breaker.retry_after_s(world.clock.monotonic()) or 0)
     assert connection.breaker.admit(world.clock.monotonic())  # somebody's probe is out, and stays out
     with pytest.raises(errors.FairleadError) as caught:
         await world.fl.http("shop").get("/", deadline_s=30)

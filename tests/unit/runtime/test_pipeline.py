@@ -126,6 +126,33 @@ async def test_a_wait_beyond_the_deadline_is_not_waited():
     assert world.told(CallFinished)[0].total_s == 0
 
 
+async def test_a_date_beyond_the_deadline_is_not_waited_for_either():
+    world = build_world(plain(), {"shop": []})
+    until = formatdate(world.clock.wall() + 3600, usegmt=True)
+    world.transports["shop"].lines += [answer(503, retry_after=until)]
+    with pytest.raises(errors.UnavailableError) as caught:
+        await world.fl.http("shop").get("/things", deadline_s=10)
+    assert caught.value.retry_after_s == pytest.approx(3600, abs=1)
+    assert not world.clock.slept
+
+
+async def test_what_the_vendor_asks_for_is_waited_for_past_the_cap_of_the_backoff():
+    world = build_world(plain(), {"shop": [answer(503, retry_after="3600"), answer()]})
+    await world.fl.http("shop").get("/things", deadline_s=7200)
+    first, second = world.transports["shop"].times_s
+    assert second - first == pytest.approx(3600)
+
+
+async def test_what_the_vendor_asks_for_wins_over_a_longer_backoff():
+    world = build_world(
+        plain(settings="retry = { base_s = 1000.0, cap_s = 1000.0 }"),
+        {"shop": [answer(503, retry_after="1"), answer()]},
+    )
+    await world.fl.http("shop").get("/things", deadline_s=7200)
+    first, second = world.transports["shop"].times_s
+    assert second - first == pytest.approx(1)
+
+
 async def test_a_wait_beyond_the_deadline_is_spent_on_another_connection():
     world = build_world(
         recipes("one") + recipes("two") + route("one", "two"), {"one": [answer(503, retry_after="3600")], "two": SOUP}
@@ -195,7 +222,7 @@ async def test_a_body_of_another_shape_is_not_asked_for_again():
     assert caught.value.outcome is Outcome.NOT_DONE
     assert not caught.value.is_garbled
     assert len(caught.value.attempts) == 1
-    assert world.connection("one").breaker._failures == 0  # the vendor is well, if changed
+    assert world.connection("one").breaker.failures == 0  # the vendor is well, if changed
     world.assert_at_rest()
 
 

@@ -1,0 +1,70 @@
+"""The tables of defaults on the pages of the strategies; `make fix` writes them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from docs.refresh import comments, default_text, table
+from fairlead.config import settings as config
+from fairlead.resilience.adaptive import AdaptiveOptions
+from fairlead.resilience.breaker import BreakerOptions
+from fairlead.resilience.budget import BudgetOptions
+from fairlead.resilience.hedge import HedgeOptions
+
+EXPLANATION = Path(__file__).parents[2] / "docs" / "explanation"
+PAGES = ("breaker.md", "retry.md", "concurrency.md", "hedging.md")
+REFRESH = "make fix"
+_BLOCK = re.compile(r"<!-- defaults: (?P<name>\w+) -->\n.*?<!-- /defaults -->", re.DOTALL)
+
+
+class Source(NamedTuple):
+    """Where defaults stand, and the group of the configuration that sets them, if one does."""
+
+    options: type[msgspec.Struct]
+    group: type[config.Group] | None = None
+    key: str = ""
+
+
+SOURCES = {
+    "Breaker": Source(BreakerOptions, config.Breaker, "breaker"),
+    "Retry": Source(config.Retry, config.Retry, "retry"),
+    "Budget": Source(BudgetOptions),
+    "Concurrency": Source(config.Concurrency, config.Concurrency, "concurrency"),
+    "Adaptive": Source(AdaptiveOptions),
+    "Hedge": Source(HedgeOptions),
+}
+
+
+def render(name: str) -> str:
+    """Return the table of one strategy's defaults, by the name in its mark."""
+    source = SOURCES[name]
+    said = comments(source.options)
+    rows: list[tuple[str, ...]] = [("name", "setting", "default", "meaning")]
+    for field in msgspec.structs.fields(source.options):
+        is_setting = source.group is not None and field.name in source.group.__struct_fields__
+        setting = f"`{source.key}.{field.name}`" if is_setting else ""
+        rows.append((f"`{field.name}`", setting, default_text(field), said[field.name]))
+    return table(rows)
+
+
+def refreshed(page: str) -> str:
+    """Return a page with its tables as they should be."""
+    return _BLOCK.sub(
+        lambda found: f"<!-- defaults: {found['name']} -->\n{render(found['name'])}\n<!-- /defaults -->", page
+    )
+
+
+def main() -> None:
+    """Write the pages anew."""
+    for name in PAGES:
+        path = EXPLANATION / name
+        path.write_text(refreshed(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
+    main()
