@@ -25,7 +25,7 @@ from fairlead.resilience.retry import Retry
 from fairlead.runtime.calls import CachePolicy
 from fairlead.runtime.connection import Connection, Policy
 from fairlead.runtime.facade import Route
-from fairlead.runtime.plain import build_pagination, build_provider, refuse_doubled
+from fairlead.runtime.plain import build_batch, build_pagination, build_provider, refuse_doubled
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
 from fairlead.spec.provider import Plan, Provider, variable_name
@@ -63,6 +63,7 @@ def assemble_connection(
             attempt_s=wanted.timeouts.attempt_s,
             quota_reset_s=wanted.quota_reset_s,
             cache_max_age_s=_cache_max_age_s(wanted, provider),
+            batch=build_batch(wanted.batch, provider, f"{where}.batch"),
         ),
         retry=Retry(max_attempts=wanted.retry.max_attempts, base_s=wanted.retry.base_s, cap_s=wanted.retry.cap_s),
         breaker=Breaker(

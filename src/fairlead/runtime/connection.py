@@ -16,6 +16,7 @@ from fairlead.resilience.pause import Leave, Pause
 from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
 from fairlead.runtime.ports import Ports
+from fairlead.spec.batch import BatchRule
 from fairlead.spec.outcomes import Verdict, Wait
 from fairlead.spec.provider import Provider
 from fairlead.spec.quota import seconds_to_reset
@@ -35,6 +36,14 @@ class Lease(msgspec.Struct, frozen=True):
     leave: Leave
 
 
+class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How single reads become one request. Without a `window_s` they do only where several are asked for at once."""
+
+    window_s: float | None = None
+    max_size: int = 50
+    rules: tuple[BatchRule, ...] = ()
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The numbers of a connection that are not the state of a strategy. Times are in seconds."""
 
@@ -42,6 +51,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     quota_reset_s: float | None
     #: The longest that the vendor's terms, and its permission, let an answer be kept.
     cache_max_age_s: float
+    batch: BatchPolicy = BatchPolicy()
 
 
 class Connection:

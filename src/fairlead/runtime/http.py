@@ -16,6 +16,7 @@ from fairlead.model.page import ListPage
 from fairlead.runtime.bulk import BulkResult, OnProgress, Requests, run_bulk
 from fairlead.runtime.calls import CallOptions, Calls, Wanted
 from fairlead.runtime.connection import Connection
+from fairlead.runtime.join import Join, join_plain
 from fairlead.runtime.pages import iter_pages, open_pager
 from fairlead.spec.answer import decode
 
@@ -167,12 +168,20 @@ class HttpFacade:
             raise UnsupportedFeatureError(f"{self._connection.provider.title} honours no idempotency key.")
         name = f"http.{request.method.lower()}"
         if model is None:
-            return await self._call(name, lambda: _single(request), options)
-        return (await self._call(name, lambda: _decoded(request, model), options)).value
+            join = join_plain(self._connection, request)
+            return await self._call(name, lambda: _single(request), options, join)
+        join = join_plain(self._connection, request, lambda response: _read(response, model))
+        return (await self._call(name, lambda: _decoded(request, model), options, join)).value
 
-    async def _call(self, name: str, begin: Callable[[], Operation[Any]], options: CallOptions) -> Any:
+    async def _call(
+        self, name: str, begin: Callable[[], Operation[Any]], options: CallOptions, join: Join | None = None
+    ) -> Any:
         wanted = Wanted(
-            operation=name, candidates=(self._connection,), begin=lambda _: begin(), deadline_s=self._deadline_s
+            operation=name,
+            candidates=(self._connection,),
+            begin=lambda _: begin(),
+            deadline_s=self._deadline_s,
+            join=join,
         )
         return await self._calls.make(wanted, options)
 
@@ -188,4 +197,8 @@ def _single(request: Request) -> Operation[Response]:
 
 
 def _decoded(request: Request, model: type[T]) -> Operation[_Decoded[T]]:
-    return _Decoded(value=decode((yield request), model))
+    return _read((yield request), model)
+
+
+def _read(response: Response, model: type[T]) -> _Decoded[T]:
+    return _Decoded(value=decode(response, model))
