@@ -27,6 +27,7 @@ from fairlead.model.outcome import Effect, Failure, Phase
 from fairlead.model.page import Page
 from fairlead.model.secret import Secret
 from fairlead.spec.answer import text_at
+from fairlead.spec.describe import list_operations
 from fairlead.spec.outcomes import classify
 from fairlead.spec.provider import Provider
 from fairlead.spec.watch import Watch
@@ -120,6 +121,9 @@ class RecipesSuite:
         made: Recipes = self.provider.capabilities["recipes"]("mine")
         return made
 
+    def can_fetch_many(self) -> bool:
+        return "fetch_many" in {each.name for each in list_operations(self.provider, "recipes") if each.is_supported}
+
     @asynccontextmanager
     async def live(self, **settings: Any) -> AsyncIterator[tuple[Live, FakeServer]]:
         usual: dict[str, Any] = {"random": Random(7), "clock": FakeClock()}  # noqa: S311  # chance for faults
@@ -138,6 +142,8 @@ class RecipesSuite:
         await live.run(recipes.search(RecipeQuery(text="crème & brûlée?")))
         await live.run(recipes.fetch(page.items[0].ref.id))
         await live.run(recipes.nutrition(page.items[0].ref.id))
+        if self.can_fetch_many():
+            await live.run(recipes.fetch_many([each.ref.id for each in page] + [self.unknown_id]))
         assert self.provider.probe is not None
         await live.run(self.provider.probe())
 
@@ -261,6 +267,17 @@ class RecipesSuite:
         assert not any(secret in page.next.id for secret in self.credentials.values())
         for name in self.credentials:
             assert name not in page.next.id
+
+    async def test_several_at_once_are_the_same_as_each_alone(self) -> None:
+        if not self.can_fetch_many():
+            with pytest.raises(errors.UnsupportedFeatureError):
+                self.recipes().fetch_many(["1"])
+            return
+        async with self.live() as (live, _):
+            page: Page[Recipe] = await live.run(self.recipes().search(RecipeQuery(text="soup")))
+            identifiers = [each.ref.id for each in page][:3]
+            many = await live.run(self.recipes().fetch_many([*identifiers, self.unknown_id]))
+            assert many == {each: await live.run(self.recipes().fetch(each)) for each in identifiers}
 
     async def test_filters_are_kept(self) -> None:
         query = RecipeQuery(text="curry", diets=("vegan", "gluten-free"), max_total_time_s=50 * 60)

@@ -238,6 +238,30 @@ def found(*titles: str, offset: int = 0, total: int | None = None) -> Response:
     return answer(content={"results": results, "offset": offset, "totalResults": total})
 
 
+#: Where the vendor of recipes is asked for several.
+BULK = "/recipes/informationBulk"
+
+
+def kitchen(*unknown: str) -> Callable[[Request], Response]:
+    """Answer for one recipe and for several; those that are unknown do not exist."""
+
+    def line(request: Request) -> Response:
+        if request.path == BULK:
+            ids = dict(request.query)["ids"].split(",")
+            return answer(content=[{"id": int(each), "title": f"Soup {each}"} for each in ids if each not in unknown])
+        identifier = request.path.split("/")[2]
+        if identifier in unknown:
+            return answer(404, {"message": f"A recipe with the id {identifier} does not exist."})
+        return answer(content={"id": int(identifier), "title": f"Soup {identifier}"})
+
+    return line
+
+
+def bulk_ids(world: World, name: str = "one") -> list[str]:
+    """Return the ids of each request for several."""
+    return [dict(each.query)["ids"] for each in world.sent(name) if dict(each.query).get("ids")]
+
+
 HTML = Response(status=200, headers=Headers([("content-type", "text/html")]), body=b"<h1>Please stand by</h1>")
 SOUP = found("Soup")
 

@@ -36,7 +36,7 @@ import msgspec
 from fairlead.capabilities.recipes import Nutrition, Recipe
 from fairlead.config.read import read_settings
 from fairlead.config.settings import Settings
-from fairlead.errors import UsageError
+from fairlead.errors import FairleadError, UsageError
 from fairlead.model.call import Ref
 from fairlead.model.exchange import Content
 from fairlead.model.message import Query, Request, Response
@@ -229,6 +229,12 @@ class RecipesFacade:
     def fetch(self, ref: Ref | str, **options: Unpack[CallOptions]) -> Recipe:
         """Return one recipe, from the vendor that named it. `ref` may be its text, `connection:id`."""
         return _background.run(lambda: self._recipes.fetch(ref, **options))
+
+    def fetch_many(
+        self, refs: Iterable[Ref | str], **options: Unpack[CallOptions]
+    ) -> Mapping[Ref, Recipe | FairleadError]:
+        """Return several recipes, each from the vendor that named it, or the error of one that could not be had."""
+        return _background.run(lambda: self._recipes.fetch_many(refs, **options))
 
     def nutrition(self, ref: Ref | str, **options: Unpack[CallOptions]) -> Nutrition:
         """Return what is in one serving of a recipe."""

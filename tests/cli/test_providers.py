@@ -23,7 +23,9 @@ async def test_every_provider_is_told_with_what_it_has_needs_and_allows() -> Non
         assert all(each.name in limits for each in provider.credentials if each.is_required)
         assert provider.title in documentation
         assert provider.docs_url in documentation
-    assert re.search(r"^spoonacular  recipes .* search, search_next, fetch, nutrition *$", told.out, re.MULTILINE)
+    assert re.search(
+        r"^spoonacular  recipes .* search, search_next, fetch, fetch_many, nutrition *$", told.out, re.MULTILINE
+    )
     assert re.search(
         r"^spoonacular  api_key +1 a second, 2 at once +daily, at midnight UTC +1 hour, once agreed *$",
         told.out,
@@ -91,7 +93,7 @@ async def test_those_of_other_packages_are_told_too_and_a_broken_one_hides_none(
     environment = install(tmp_path)
     told = await fairlead("providers", environment=environment)
     assert told.code == 0
-    assert re.search(r"^acme +recipes +fetch +search, search_next, nutrition *$", told.out, re.MULTILINE)
+    assert re.search(r"^acme +recipes +fetch +search, search_next, fetch_many, nutrition *$", told.out, re.MULTILINE)
     assert "Acme [31m [bold]Cookery" in told.out  # as it stands, and without its escape
     assert (
         "The provider 'broken', which another package offers as nowhere_at_all:PROVIDER, cannot be loaded" in told.err

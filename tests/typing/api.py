@@ -54,6 +54,7 @@ async def recipes(fl: Fairlead) -> None:
         assert_type(recipe.ref, Ref)
         assert_type(recipe.ingredients, tuple[Ingredient, ...])
         assert_type(await fl.recipes.fetch(recipe.ref), Recipe)
+        assert_type(await fl.recipes.fetch_many([recipe.ref, "a:1"]), Mapping[Ref, Recipe | FairleadError])
     nutrition = await fl.recipes.nutrition("spoonacular:716429", correlation_id="order-1")
     assert_type(nutrition, Nutrition)
     assert_type(nutrition.nutrients, tuple[Nutrient, ...])

@@ -6,11 +6,11 @@ neutral name (`DIETS`). Nutrients are per serving. Times are in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from fairlead.errors import InvalidArgumentError, UnsupportedFeatureError
+from fairlead.errors import FairleadError, InvalidArgumentError, UnsupportedFeatureError
 from fairlead.model.answer import Answer
 from fairlead.model.call import Ref
 from fairlead.model.operation import Operation
@@ -150,8 +150,12 @@ class Recipes:
         "search": Effect.READ,
         "search_next": Effect.READ,
         "fetch": Effect.READ,
+        "fetch_many": Effect.READ,
         "nutrition": Effect.READ,
     }
+
+    #: Operation for one thing -> that for several, by which single calls can be joined.
+    MANY: Mapping[str, str] = {"fetch": "fetch_many"}
 
     def __init__(self, connection: str) -> None:
         self.connection = connection
@@ -167,6 +171,10 @@ class Recipes:
     def fetch(self, identifier: str) -> Operation[Recipe]:
         """Return one recipe."""
         raise UnsupportedFeatureError("This provider cannot fetch a recipe.")
+
+    def fetch_many(self, identifiers: Sequence[str]) -> Operation[Mapping[str, Recipe | FairleadError]]:
+        """Return several recipes by their ids, or why one could not be had; what is left out does not exist."""
+        raise UnsupportedFeatureError("This provider cannot fetch several recipes at once.")
 
     def nutrition(self, identifier: str) -> Operation[Nutrition]:
         """Return what is in one serving."""

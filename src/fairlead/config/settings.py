@@ -213,6 +213,41 @@ class Mapping(Group, frozen=True):
     is_partial: bool = False
 
 
+class BatchRule(Group, frozen=True):
+    """How single reads of an API become one: `GET /items/42` and `GET /items/43` are `GET /items?ids=42,43`.
+
+    Each caller is answered with its own item; an id that is not in the list raises `not_found`. Only what fits `path`
+    to the letter is joined, and has neither a query nor headers of its own.
+    """
+
+    #: The path of one, with `{id}` where the id stands.
+    path: str
+    #: The path of several.
+    many: str
+    #: The query parameter with the ids.
+    param: str = "ids"
+    #: What stands between the ids. Where it is empty, the parameter is repeated for each.
+    separator: str = ","
+    #: Where the items are; empty for a body that is the list itself.
+    items_at: str = ""
+    #: Where an item has its id.
+    id_at: str = "id"
+
+
+class Batch(Group, frozen=True):
+    """Join single reads made within a short while into one request; see `docs/explanation/batching.md`. Off unless set.
+
+    A connection with a provider joins what the provider has an operation for, and any connection what `rules` say.
+    """
+
+    #: How long the first one waits for others.
+    window_s: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.005
+    #: The most in one request; no more than the vendor answers on one page.
+    max_size: Annotated[int, msgspec.Meta(ge=2, le=1000)] = 50
+    #: For plain calls.
+    rules: list[BatchRule] = []
+
+
 class Connection(Group, frozen=True):
     """A provider, or any HTTP API by its `base_url`, with credentials and policy."""
 
@@ -239,6 +274,8 @@ class Connection(Group, frozen=True):
     #: In place of the provider's own.
     pagination: Pagination | None = None
     mappings: dict[str, Mapping] = {}
+    #: Join single reads into one request.
+    batch: Batch | None = None
     #: The price plan, whose published limits are kept; the provider's smallest unless set.
     plan: str | None = None
     #: Reach loopback and private addresses, as stand-ins and internal services need it.

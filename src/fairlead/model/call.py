@@ -71,6 +71,8 @@ class CallReport(msgspec.Struct, frozen=True, kw_only=True):
     total_s: float = 0.0
     #: What Fairlead itself took: everything but the exchanges with vendors.
     overhead_s: float = 0.0
+    #: The call that asked for several at once, where this one was joined into it; the attempts are its.
+    batch_id: str | None = None
 
     @property
     def exchanges(self) -> int:

@@ -13,7 +13,10 @@ from fairlead.spec.drift import DriftKind
 
 
 class CallFinished(msgspec.Struct, frozen=True, kw_only=True):
-    """A call ended: with an answer (`error` is None), or with an error's code. Times are in seconds."""
+    """A call ended: with an answer (`error` is None), or with an error's code. Times are in seconds.
+
+    `batch_id` is the call that asked for several at once, where this one was joined into it.
+    """
 
     call_id: str
     correlation_id: str
@@ -24,6 +27,7 @@ class CallFinished(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     total_s: float
     overhead_s: float
+    batch_id: str | None = None
 
 
 class AttemptFinished(msgspec.Struct, frozen=True, kw_only=True):

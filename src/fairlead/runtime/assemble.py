@@ -26,7 +26,7 @@ from fairlead.runtime.calls import CachePolicy
 from fairlead.runtime.connection import Connection, Policy
 from fairlead.runtime.facade import Route
 from fairlead.runtime.mappings import build_mappings
-from fairlead.runtime.plain import build_pagination, build_provider, refuse_doubled
+from fairlead.runtime.plain import build_batch, build_pagination, build_provider, refuse_doubled
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
 from fairlead.spec.provider import Plan, Provider, variable_name
@@ -65,6 +65,7 @@ def assemble_connection(
             quota_reset_s=wanted.quota_reset_s,
             cache_max_age_s=_cache_max_age_s(wanted, provider),
             max_answer_bytes=wanted.max_answer_bytes,
+            batch=build_batch(wanted.batch, provider, f"{where}.batch"),
         ),
         retry=Retry(max_attempts=wanted.retry.max_attempts, base_s=wanted.retry.base_s, cap_s=wanted.retry.cap_s),
         breaker=Breaker(_breaker_options(wanted, where), on_change=partial(_tell_breaker_change, name, ports)),

@@ -113,7 +113,7 @@ class _Lane:
                 raise InvalidArgumentError("This is no Request.", hint="Make it with Request.get or Request.post.")
             return BulkResult(index=index, response=await self._send(request))
         except FairleadError as error:
-            return BulkResult(index=index, error=_without_frames(error))
+            return BulkResult(index=index, error=without_frames(error))
 
 
 async def enumerate_any(requests: Requests) -> AsyncGenerator[tuple[int, Request], None]:
@@ -129,7 +129,7 @@ async def enumerate_any(requests: Requests) -> AsyncGenerator[tuple[int, Request
             index += 1
 
 
-def _without_frames(error: FairleadError) -> FairleadError:
+def without_frames(error: FairleadError) -> FairleadError:
     """Take the tracebacks off: as data it would keep alive all that the call had in its hands."""
     link: BaseException | None = error
     while link is not None and link.__traceback__ is not None:

@@ -17,6 +17,7 @@ from fairlead.observe.events import CallFinished
 from fairlead.resilience.cache import Cache
 from fairlead.resilience.coalesce import Coalescing
 from fairlead.runtime.connection import Connection
+from fairlead.runtime.join import Join, Joiner
 from fairlead.runtime.pipeline import Begin, Trail, perform
 from fairlead.runtime.ports import Ports
 
@@ -36,8 +37,19 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
     stale_if_error_s: float
 
 
+def given_deadline_s(options: CallOptions, usual_s: float) -> float:
+    """Return the seconds that a call may take; raise `InvalidArgumentError` where it has none."""
+    deadline_s = options.get("deadline_s", usual_s)
+    if not deadline_s > 0:
+        raise InvalidArgumentError(f"deadline_s is {deadline_s}.", hint="Give the call some seconds, above 0.")
+    return deadline_s
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """A call as its facade describes it. Without a `key` it is neither cached nor shared."""
+    """A call as its facade describes it. Without a `key` it is neither cached nor shared; with `join` it may be joined.
+
+    Unless it `may_wait`, it fails when nobody can serve at once.
+    """
 
     operation: str
     candidates: Sequence[Connection]
@@ -46,23 +58,25 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     key: Hashable | None = None
     cache: Cache | None = None
     policy: CachePolicy | None = None
+    join: Join | None = None
+    may_wait: bool = True
 
 
 class Calls:
     """Makes calls."""
 
     def __init__(self, ports: Ports) -> None:
+        self.clock = ports.clock
         self._ports = ports
         self._coalescing = Coalescing()
+        self._joiner = Joiner(ports.clock, self.make)
 
     async def make(self, wanted: Wanted, options: CallOptions) -> Any:
         """Return the answer, with its report; raise `FairleadError`."""
         clock = self._ports.clock
         started = clock.monotonic()
         call_id = self._ports.ids()
-        deadline_s = options.get("deadline_s", wanted.deadline_s)
-        if not deadline_s > 0:
-            raise InvalidArgumentError(f"deadline_s is {deadline_s}.", hint="Give the call some seconds, above 0.")
+        deadline_s = given_deadline_s(options, wanted.deadline_s)
         call = Call(
             id=call_id,
             correlation_id=options.get("correlation_id") or call_id,
@@ -85,8 +99,8 @@ class Calls:
         """Look in the cache, join whoever asks the same, ask the vendors, or fall back on the last good answer."""
         clock = self._ports.clock
         if wanted.key is None or wanted.cache is None:
-            answer, connection = await perform(call, wanted.candidates, wanted.begin, trail, self._ports)
-            return answer, connection.name, CacheUse.OFF, 0.0
+            answer, connection = await self._perform(wanted, call, trail)
+            return answer, connection.name, CacheUse.SHARED if trail.batch_id else CacheUse.OFF, 0.0
         key = (wanted.operation, call.tenant, tuple(each.name for each in wanted.candidates), wanted.key)
         kept = wanted.cache.fresh(key, clock.monotonic())
         if kept:
@@ -98,7 +112,7 @@ class Calls:
             if stale is None or error.is_request_fault:
                 raise
             return (*stale.value, CacheUse.STALE, clock.monotonic() - stale.stored_at)
-        return (*found, CacheUse.SHARED if is_shared else CacheUse.MISS, 0.0)
+        return (*found, CacheUse.SHARED if is_shared or trail.batch_id else CacheUse.MISS, 0.0)
 
     async def _share(self, wanted: Wanted, call: Call, trail: Trail, key: Hashable) -> tuple[tuple[Answer, str], bool]:
         """Ask, or join whoever asks the same; the deadline of another is not ours."""
@@ -122,10 +136,9 @@ class Calls:
     async def _ask(self, wanted: Wanted, call: Call, trail: Trail, key: Hashable) -> tuple[Answer, str]:
         """Ask the vendors, and keep the answer as long as the user and the vendor's terms allow."""
         cache = wanted.cache
-        has_stale = cache is not None and cache.stale(key, self._ports.clock.monotonic()) is not None
-        answer, connection = await perform(
-            call, wanted.candidates, wanted.begin, trail, self._ports, may_wait=not has_stale
-        )
+        if cache is not None and cache.stale(key, self._ports.clock.monotonic()) is not None:
+            wanted = msgspec.structs.replace(wanted, may_wait=False)
+        answer, connection = await self._perform(wanted, call, trail)
         if cache and wanted.policy:
             longest_s = connection.policy.cache_max_age_s
             cache.keep(
@@ -136,6 +149,14 @@ class Calls:
                 stale_s=min(wanted.policy.stale_if_error_s, longest_s),
             )
         return answer, connection.name
+
+    async def _perform(self, wanted: Wanted, call: Call, trail: Trail) -> tuple[Answer, Connection]:
+        """Ask the vendors: together with others where that is declared, or else alone."""
+        if wanted.join is not None:
+            joined = await self._joiner.ask(wanted, wanted.join, call, trail)
+            if joined is not None:
+                return joined
+        return await perform(call, wanted.candidates, wanted.begin, trail, self._ports, may_wait=wanted.may_wait)
 
     def _finish(
         self,
@@ -163,6 +184,7 @@ class Calls:
                 attempts=len(trail.attempts),
                 total_s=total_s,
                 overhead_s=overhead_s,
+                batch_id=trail.batch_id,
             )
         )
         if answer is None or served_by is None:
@@ -175,5 +197,6 @@ class Calls:
             age_s=age_s,
             total_s=total_s,
             overhead_s=overhead_s,
+            batch_id=trail.batch_id,
         )
         return msgspec.structs.replace(answer, call=report)

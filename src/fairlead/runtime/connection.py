@@ -17,6 +17,7 @@ from fairlead.resilience.pause import REFUSED, Leave, Pause
 from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
 from fairlead.runtime.ports import Ports
+from fairlead.spec.batch import BatchRule
 from fairlead.spec.mapping import ResponseMapping
 from fairlead.spec.outcomes import Verdict, Wait
 from fairlead.spec.provider import Provider
@@ -38,6 +39,14 @@ class Lease(msgspec.Struct, frozen=True):
     leave: Leave
 
 
+class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How single reads become one request. Without a `window_s` they do only where several are asked for at once."""
+
+    window_s: float | None = None
+    max_size: int = 50
+    rules: tuple[BatchRule, ...] = ()
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The numbers of a connection that are not the state of a strategy. Times are in seconds."""
 
@@ -46,6 +55,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     #: The longest that the vendor's terms, and its permission, let an answer be kept.
     cache_max_age_s: float
     max_answer_bytes: int = 10 * 1024 * 1024
+    batch: BatchPolicy = BatchPolicy()
 
 
 class Connection:

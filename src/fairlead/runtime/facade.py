@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from fairlead.errors import UnknownConnectionError
+from fairlead.errors import DeadlineExceededError, FairleadError, UnknownConnectionError
 from fairlead.model.call import Ref
+from fairlead.model.deadline import Deadline
 from fairlead.model.operation import Operation
+from fairlead.model.outcome import Outcome
 from fairlead.resilience.cache import Cache
-from fairlead.runtime.calls import CachePolicy, CallOptions, Calls, Wanted
+from fairlead.runtime.bulk import without_frames
+from fairlead.runtime.calls import CachePolicy, CallOptions, Calls, Wanted, given_deadline_s
 from fairlead.runtime.connection import Connection
+from fairlead.runtime.join import Join
+from fairlead.spec.describe import many_of
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,19 +46,99 @@ class Facade:
         options: CallOptions,
         *,
         ref: Ref | None = None,
+        join: Join | None = None,
     ) -> Any:
-        """Make a call by route, or, for a follow-up, at the connection that its `ref` names."""
+        """Make a call by route, or, for a follow-up, at the connection that its `ref` names.
+
+        A follow-up is joined with others as `join` says, or else as the settings of its connection do.
+        """
         capability = self._route.capability
+        candidates = self._route.connections if ref is None else (self._pinned(ref),)
+        if ref is not None and join is None:
+            policy = candidates[0].policy.batch
+            if policy.window_s is not None:
+                join = self._join(name, ref, candidates[0], window_s=policy.window_s)
         wanted = Wanted(
             operation=f"{capability}.{name}",
-            candidates=self._route.connections if ref is None else (self._pinned(ref),),
+            candidates=candidates,
             begin=lambda connection: begin(connection.provider.capabilities[capability](connection.name)),
             deadline_s=self._route.deadline_s,
             key=key,
             cache=self._route.cache,
             policy=self._route.policy,
+            join=join,
         )
         return await self._calls.make(wanted, options)
+
+    async def _call_each(
+        self, name: str, begin: Callable[[Any, str], Operation[Any]], refs: Iterable[Ref], options: CallOptions
+    ) -> dict[Ref, Any]:
+        """Make a follow-up call for each of `refs`; return what each gave, or its error, in their order.
+
+        They are joined as far as the providers can; as many requests are under way as each connection allows.
+        """
+        clock = self._calls.clock
+        deadline = Deadline.after(given_deadline_s(options, self._route.deadline_s), now=clock.monotonic())
+        found: dict[Ref, Any] = dict.fromkeys(refs)
+
+        async def call(ref: Ref, join: Join | None) -> None:
+            left_s = deadline.remaining(clock.monotonic())
+            own: CallOptions = {**options, "deadline_s": left_s}
+            try:
+                if not left_s:
+                    raise DeadlineExceededError("The deadline passed before its turn came.", outcome=Outcome.NOT_DONE)
+                found[ref] = await self._call(name, lambda made: begin(made, ref.id), ref, own, ref=ref, join=join)
+            except FairleadError as error:
+                found[ref] = without_frames(error)
+
+        async def call_lot(lot: Sequence[Ref], connection: Connection, places: asyncio.Semaphore) -> None:
+            group = object()
+            async with places:
+                joins = [self._join(name, ref, connection, window_s=0, group=group, size=len(lot)) for ref in lot]
+                await asyncio.gather(*map(call, lot, joins))
+
+        lots: list[Coroutine[Any, Any, None]] = []
+        for connection in self._route.connections:
+            theirs = [ref for ref in found if ref.connection == connection.name]
+            places = asyncio.Semaphore(connection.concurrency.limit)
+            has_many = name in many_of(connection.provider, self._route.capability)
+            size = connection.policy.batch.max_size if has_many else 1
+            lots += [call_lot(theirs[at : at + size], connection, places) for at in range(0, len(theirs), size)]
+        known = {each.name for each in self._route.connections}
+        lots += [call(ref, None) for ref in found if ref.connection not in known]
+        await asyncio.gather(*lots)
+        return found
+
+    def _join(
+        self,
+        name: str,
+        ref: Ref,
+        connection: Connection,
+        *,
+        window_s: float,
+        group: Hashable = None,
+        size: int | None = None,
+    ) -> Join | None:
+        """Return how a follow-up is joined with others, or None where the provider has no operation for several."""
+        capability = self._route.capability
+        many = many_of(connection.provider, capability).get(name)
+        if many is None:
+            return None
+
+        def ask(keys: Sequence[str], connection: Connection) -> Operation[Mapping[str, Any]]:
+            operation: Operation[Mapping[str, Any]] = getattr(
+                connection.provider.capabilities[capability](connection.name), many
+            )(keys)
+            return operation
+
+        return Join(
+            operation=f"{capability}.{many}",
+            key=ref.id,
+            ask=ask,
+            window_s=window_s,
+            max_size=size or connection.policy.batch.max_size,
+            group=group,
+        )
 
     def _pinned(self, ref: Ref) -> Connection:
         by_name: Mapping[str, Connection] = {each.name: each for each in self._route.connections}

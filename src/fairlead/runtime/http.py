@@ -20,6 +20,7 @@ from fairlead.runtime.bulk import BulkResult, OnProgress, Requests, run_bulk
 from fairlead.runtime.calls import CallOptions, Calls, Wanted
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.download import download
+from fairlead.runtime.join import Join, join_plain
 from fairlead.runtime.mappings import shape_named
 from fairlead.runtime.pages import iter_pages, open_pager
 from fairlead.runtime.transfer import OnTransfer, Transfer
@@ -260,13 +261,21 @@ class HttpFacade:
             raise UnsupportedFeatureError(f"{self.connection.provider.title} honours no idempotency key.")
         name = f"http.{request.method.lower()}"
         if model is None:
-            return await self._call(name, lambda: _single(request), options)
+            join = None if request.is_streamed else join_plain(self.connection, request)
+            return await self._call(name, lambda: _single(request), options, join)
         shape = shape_named(model, self.connection)
-        return (await self._call(name, lambda: _decoded(request, shape), options)).value
+        join = join_plain(self.connection, request, lambda response: _read(response, shape))
+        return (await self._call(name, lambda: _decoded(request, shape), options, join)).value
 
-    async def _call(self, name: str, begin: Callable[[], Operation[Any]], options: CallOptions) -> Any:
+    async def _call(
+        self, name: str, begin: Callable[[], Operation[Any]], options: CallOptions, join: Join | None = None
+    ) -> Any:
         wanted = Wanted(
-            operation=name, candidates=(self.connection,), begin=lambda _: begin(), deadline_s=self._deadline_s
+            operation=name,
+            candidates=(self.connection,),
+            begin=lambda _: begin(),
+            deadline_s=self._deadline_s,
+            join=join,
         )
         return await self._calls.make(wanted, options)
 
@@ -282,4 +291,8 @@ def _single(request: Request) -> Operation[Response]:
 
 
 def _decoded(request: Request, shape: Shape[T]) -> Operation[_Decoded[T]]:
-    return _Decoded(value=decode((yield request), shape))
+    return _read((yield request), shape)
+
+
+def _read(response: Response, shape: Shape[T]) -> _Decoded[T]:
+    return _Decoded(value=decode(response, shape))

@@ -38,12 +38,16 @@ Begin = Callable[[Connection], Operation[Any]]
 
 
 class Trail:
-    """What a call has been through: its attempts, and the seconds it spent at vendors and waiting."""
+    """What a call has been through: its attempts, and the seconds it spent at vendors and waiting.
 
-    __slots__ = ("attempts", "vendor_s", "waited_s")
+    `batch_id` is the call that asked for several at once, where this one was joined into it.
+    """
+
+    __slots__ = ("attempts", "batch_id", "vendor_s", "waited_s")
 
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
+        self.batch_id: str | None = None
         self.vendor_s = 0.0
         self.waited_s = 0.0
 

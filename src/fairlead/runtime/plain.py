@@ -10,7 +10,11 @@ from urllib.parse import urlsplit
 from fairlead import errors
 from fairlead.config import settings as config
 from fairlead.model.headers import checked_headers
+from fairlead.model.message import is_path
 from fairlead.model.outcome import Outcome
+from fairlead.runtime.connection import BatchPolicy
+from fairlead.spec.batch import PLACEHOLDER, BatchRule
+from fairlead.spec.describe import many_of
 from fairlead.spec.mapping import Path
 from fairlead.spec.outcomes import ErrorRule, Wait
 from fairlead.spec.pagination import ByCursor, ByLink, ByOffset, ByPage, ByUrl, Pagination, Style
@@ -127,6 +131,45 @@ def build_pagination(wanted: config.Pagination | None, where: str) -> Pagination
         size_param=wanted.size_param,
         size=wanted.size,
         max_pages=wanted.max_pages,
+    )
+
+
+def build_batch(wanted: config.Batch | None, provider: Provider, where: str) -> BatchPolicy:
+    """Return how single reads are joined; raise `InvalidSettingError` where there is nothing to join them by."""
+    if wanted is None:
+        return BatchPolicy()
+    if not wanted.rules and not any(many_of(provider, each) for each in provider.capabilities):
+        raise errors.InvalidSettingError(
+            f"{where} has nothing to join: the connection has no operation for several things, and no rules.",
+            hint='Add rules = [{ path = "/items/{id}", many = "/items" }], or take it out.',
+        )
+    rules = tuple(_batch_rule(rule, f"{where}.rules[{at}]") for at, rule in enumerate(wanted.rules))
+    for at, rule in enumerate(rules):
+        if rule.path in {each.path for each in rules[:at]}:
+            raise errors.InvalidSettingError(
+                f"{where}.rules[{at}] never fits.", hint="An earlier rule has the same path."
+            )
+    return BatchPolicy(window_s=wanted.window_s, max_size=wanted.max_size, rules=rules)
+
+
+def _batch_rule(wanted: config.BatchRule, where: str) -> BatchRule:
+    if wanted.path.count(PLACEHOLDER) != 1 or not is_path(wanted.path.replace(PLACEHOLDER, "1")):
+        raise errors.InvalidSettingError(
+            f"{where}.path is not the path of one thing.", hint="Write it as /items/{id}, with {id} once."
+        )
+    if not is_path(wanted.many) or PLACEHOLDER in wanted.many:
+        raise errors.InvalidSettingError(
+            f"{where}.many is not the path of several things.", hint="Write it as /items; the ids go into the query."
+        )
+    if not wanted.param:
+        raise errors.InvalidSettingError(f"{where}.param is empty.", hint="Name a query parameter.")
+    return BatchRule(
+        path=wanted.path,
+        many=wanted.many,
+        param=wanted.param,
+        separator=wanted.separator,
+        items_at=_place(wanted.items_at or None, f"{where}.items_at"),
+        id_at=_place(wanted.id_at, f"{where}.id_at"),
     )
 
 

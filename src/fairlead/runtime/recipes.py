@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Unpack
 
 from fairlead.capabilities.recipes import Nutrition, Recipe, RecipeQuery
+from fairlead.errors import FairleadError
 from fairlead.model.call import Ref
 from fairlead.model.page import Page
 from fairlead.runtime.calls import CallOptions
@@ -57,6 +58,16 @@ class RecipesFacade(Facade):
             "fetch", lambda recipes: recipes.fetch(wanted.id), wanted, options, ref=wanted
         )
         return recipe
+
+    async def fetch_many(
+        self, refs: Iterable[Ref | str], **options: Unpack[CallOptions]
+    ) -> Mapping[Ref, Recipe | FairleadError]:
+        """Return several recipes, each from the vendor that named it, or the error of one that could not be had.
+
+        A vendor that can is asked for many in one request; recipes that are kept in the cache are not asked for.
+        """
+        wanted = [Ref.parse(each) if isinstance(each, str) else each for each in refs]
+        return await self._call_each("fetch", lambda recipes, identifier: recipes.fetch(identifier), wanted, options)
 
     async def nutrition(self, ref: Ref | str, **options: Unpack[CallOptions]) -> Nutrition:
         """Return what is in one serving of a recipe."""

@@ -99,6 +99,13 @@ def list_operations(provider: Provider, capability: str) -> tuple[OperationFeatu
     )
 
 
+def many_of(provider: Provider, capability: str) -> Mapping[str, str]:
+    """Return the operations for one thing that the provider also has for several: name -> name."""
+    declared: Mapping[str, str] = getattr(provider.capabilities[capability](provider.id), "MANY", {})
+    supported = {each.name for each in list_operations(provider, capability) if each.is_supported}
+    return {one: many for one, many in declared.items() if many in supported}
+
+
 def iter_facts(provider: Provider) -> Iterator[tuple[str, str, str]]:
     """Yield what there is to say of a provider to people: the topic, what of it, and the word on that."""
     yield "API", "version", provider.api_version

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fairlead.capabilities.recipes import RecipeQuery
-from fairlead.errors import QuotaExhaustedError
+from fairlead.errors import InvalidRequestError, QuotaExhaustedError
 from fairlead.model.message import Request, Response
 from fairlead.providers.spoonacular import PROVIDER, SEARCH_POINTS
 from fairlead.testing.clock import FakeClock
@@ -26,6 +26,19 @@ class TestSpoonacular(RecipesSuite):
             await live.run(self.recipes().search(RecipeQuery(text="soup")))
         [(request, response)] = live.exchanges
         assert float(response.headers["x-api-quota-request"]) == request.cost == SEARCH_POINTS
+
+    async def test_a_bulk_costs_the_points_that_the_adapter_reckons_with(self) -> None:
+        async with self.live() as (live, _):
+            for identifiers in (["700001"], ["700001", "700002", "700003", "700003"]):
+                await live.run(self.recipes().fetch_many(identifiers))
+        costs = [(float(reply.headers["x-api-quota-request"]), asked.cost) for asked, reply in live.exchanges]
+        assert costs == [(1.0, 1.0), (2.0, 2.0)]
+
+    async def test_a_wrong_id_among_several_is_refused_as_the_overlay_says(self) -> None:
+        async with self.live() as (live, _):
+            response = await live.exchange(Request.get("/recipes/informationBulk", query={"ids": "700001,soup"}))
+        assert isinstance(response, Response)
+        self.check_error(response, InvalidRequestError)
 
     async def test_points_come_back_at_midnight_utc(self) -> None:
         clock = FakeClock()  # noon

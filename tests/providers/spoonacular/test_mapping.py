@@ -1,12 +1,13 @@
 """Spoonacular's answers in our words, with canned answers and no socket."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from fairlead.capabilities.recipes import Attribution, Ingredient, Nutrient, Nutrition, Recipe, RecipeQuery
-from fairlead.errors import UnexpectedAnswerError
+from fairlead.errors import FairleadError, InvalidRequestError, UnexpectedAnswerError
 from fairlead.model.call import Ref
 from fairlead.model.page import Page
 from fairlead.providers.spoonacular import PAGE_SIZE, SpoonacularRecipes
@@ -92,6 +93,12 @@ def searched(document: Any, cursor: str | None = None) -> Page[Recipe]:
     return page
 
 
+def fetched_many(*identifiers: str, items: list[Any]) -> tuple[list[str], Mapping[str, Recipe | FairleadError]]:
+    """Return which ids were asked for, and what came of them."""
+    requests, found = play(RECIPES.fetch_many(identifiers), answer(json.dumps(items).encode()))
+    return [dict(request.query)["ids"] for request in requests], found
+
+
 def asked(query: RecipeQuery) -> dict[str, str]:
     return dict(next(RECIPES.search(query)).query)
 
@@ -135,6 +142,46 @@ def test_a_changed_type_is_named_by_its_place(document: dict[str, Any], path: st
         searched(document)
     assert caught.value.path == path
     assert not caught.value.is_garbled
+
+
+def test_several_are_found_by_their_ids_in_whatever_order_they_come() -> None:
+    other = {**DOCUMENT, "id": 7, "title": "Stew"}
+    asked, found = fetched_many("42", "7", "007", "9", items=[other, DOCUMENT])
+    assert asked == ["42,7,9"]
+    assert found.keys() == {"42", "7", "007"}  # what is left out does not exist
+    assert found["42"] == NEUTRAL
+    assert found["7"] == found["007"] == fetched(other)
+
+
+def test_one_that_cannot_be_read_does_not_spoil_the_others() -> None:
+    _, found = fetched_many("42", "7", items=[{"id": 7, "title": {}}, DOCUMENT])
+    assert found["42"] == NEUTRAL
+    error = found["7"]
+    assert isinstance(error, UnexpectedAnswerError)
+    assert error.path == "$.title"
+
+
+@pytest.mark.parametrize("wrong", ["1,2", "soup", "", " 7", "-7", "7.0", "\u0667", "9" * 5000])
+def test_what_is_no_id_is_not_sent_with_the_others(wrong: str) -> None:
+    asked, found = fetched_many(wrong, "42", items=[DOCUMENT])
+    assert asked == ["42"]
+    assert found["42"] == NEUTRAL
+    assert isinstance(found[wrong], InvalidRequestError)
+
+
+def test_where_nothing_is_an_id_nothing_is_asked() -> None:
+    requests, found = play(RECIPES.fetch_many(["soup"]))
+    assert requests == []
+    assert isinstance(found["soup"], InvalidRequestError)
+
+
+@pytest.mark.parametrize(
+    ("document", "path"), [({"results": []}, "$"), ([{"title": "Soup"}], "$[0].id"), (["Soup"], "$[0].id")]
+)
+def test_several_without_a_list_or_an_id_are_an_unexpected_answer(document: Any, path: str) -> None:
+    with pytest.raises(UnexpectedAnswerError) as caught:
+        play(RECIPES.fetch_many(["1", "2"]), answer(json.dumps(document).encode()))
+    assert caught.value.path == path
 
 
 def test_filters_go_by_the_vendors_names() -> None:

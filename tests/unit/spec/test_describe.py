@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 
 from fairlead.capabilities.recipes import Recipe, Recipes
+from fairlead.errors import FairleadError
 from fairlead.model.message import Request
 from fairlead.model.operation import Operation
 from fairlead.model.outcome import Effect
-from fairlead.spec.describe import describe, duration_text, keeping_text, list_operations, plan_text, quota_text
+from fairlead.spec.describe import (
+    describe,
+    duration_text,
+    keeping_text,
+    list_operations,
+    many_of,
+    plan_text,
+    quota_text,
+)
 from fairlead.spec.provider import Basic, Bearer, Credential, Plan, Provider, QuotaReset, Terms, variable_name
 
 
@@ -43,6 +54,22 @@ def test_what_is_overridden_anywhere_is_supported() -> None:
     assert {name for name, each in found.items() if each.is_supported} == {"fetch"}
     assert found["fetch"].effect is Effect.IDEMPOTENT
     assert list(found) == list(Recipes.EFFECTS)
+
+
+def test_what_a_provider_has_for_several_is_known() -> None:
+    class Many(Shared):
+        def fetch_many(self, identifiers: Sequence[str]) -> Operation[Mapping[str, Recipe | FairleadError]]:
+            raise NotImplementedError
+
+    class Bare:
+        EFFECTS: Mapping[str, Effect] = {}
+
+        def __init__(self, connection: str) -> None:
+            pass
+
+    made = make(capabilities={"recipes": Many, "single": Shared, "bare": Bare})
+    assert many_of(made, "recipes") == {"fetch": "fetch_many"}
+    assert many_of(made, "single") == many_of(made, "bare") == {}
 
 
 def test_a_made_capability_need_not_be_a_class() -> None:

@@ -1,7 +1,8 @@
-"""A stand-in for Spoonacular: search, information and the nutrition widget, with keys and daily points.
+"""A stand-in for Spoonacular: search, information (also in bulk) and the nutrition widget, with keys and points.
 
 Written from the vendor's OpenAPI description 2.0.2 (2025-12-02). It declares no body for any error; those are what
-users quote in public repositories (2020 to 2026), see `tests/providers/spoonacular/overlay.json`.
+users quote in public repositories (2020 to 2026), see `tests/providers/spoonacular/overlay.json`. That the bulk
+endpoint leaves out the ids that it does not know is assumed: its price counts the recipes returned.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ API_KEY = "fake-key"
 
 _PATHS = {
     "searchRecipes": re.compile(r"/recipes/complexSearch"),
+    "getRecipeInformationBulk": re.compile(r"/recipes/informationBulk"),
     "getRecipeInformation": re.compile(r"/recipes/([^/]+)/information"),
     "getRecipeNutritionWidgetByID": re.compile(r"/recipes/([^/]+)/nutritionWidget\.json"),
 }
@@ -39,6 +41,7 @@ _REQUEST_POINTS = 1.0
 _RESULT_POINTS = 0.01
 _EXTRA_POINTS = 0.025
 _NUTRITION_POINTS = 0.1
+_FURTHER_RECIPE_POINTS = 0.5
 
 _MESSAGES = {
     401: "You are not authorized. Please read https://spoonacular.com/food-api/docs#Authentication",
@@ -169,6 +172,8 @@ class SpoonacularFake(FakeServer):
         match self.operation(request):
             case "searchRecipes":
                 return _search(request)
+            case "getRecipeInformationBulk":
+                return _bulk(request)
             case "getRecipeInformation" as name:
                 recipe = _recipe(_PATHS[name], request.path)
                 has_nutrition = _flag(request, "includeNutrition")
@@ -207,6 +212,17 @@ def _search(request: FakeRequest) -> tuple[float, bytes]:
             "totalResults": len(found),
         }
     )
+
+
+def _bulk(request: FakeRequest) -> tuple[float, bytes]:
+    """Answer with those that there are: a point for the first, and half a point for every further one."""
+    asked = (request.value("ids") or "").split(",")
+    if not all(each.isdecimal() for each in asked):
+        raise _RefusalError(400, "The ids must be numbers, parted by commas.")
+    known = [each for each in dict.fromkeys(map(int, asked)) if each in recipes()]
+    has_nutrition = _flag(request, "includeNutrition")
+    points = _REQUEST_POINTS + _FURTHER_RECIPE_POINTS * max(0, len(known) - 1)
+    return points, msgspec.json.encode([msgspec.Raw(_render(each, has_nutrition=has_nutrition)) for each in known])
 
 
 def _wanted_diets(request: FakeRequest) -> set[str]:
