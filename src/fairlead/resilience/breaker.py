@@ -127,6 +127,10 @@ class Breaker:
         if ticket.generation == self._generation and self.state is State.HALF_OPEN:
             self._probing -= 1
 
+    def disown(self) -> None:
+        """Wait for no probe that is out: after a fork, it is the parent's."""
+        self._probing = 0
+
     def _open(self, now: float, cause: str | None) -> None:
         self.cause = cause
         self._until = now + self._open_for_s

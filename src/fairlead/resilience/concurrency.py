@@ -56,6 +56,11 @@ class Concurrency:
                 return
         self.free += 1
 
+    def disown(self) -> None:
+        """Have every place free, and nobody waiting: after a fork, those are the parent's."""
+        self.free = self.limit
+        self._waiters.clear()
+
     def _give_up(self, place: asyncio.Future[None]) -> bool:
         """Leave the queue; return whether the place had been given all the same."""
         if place.done() and not place.cancelled():

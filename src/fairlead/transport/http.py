@@ -61,6 +61,7 @@ class HttpTransport:
         self._proxy = parse_proxy(options.proxy, options.proxy_login)
         self._tls = prepare_tls(options.base_url, options.ca_file, options.tls)
         self._session: aiohttp.ClientSession | None = None
+        self._disowned: list[aiohttp.ClientSession | None] = []
 
     async def exchange(self, request: Request, *, timeout_s: float) -> Response | Broken:
         """Send a signed request and read the whole answer, in at most `timeout_s`. Cancelling closes the socket."""
@@ -80,6 +81,11 @@ class HttpTransport:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    def disown(self) -> None:
+        """Forget every socket without touching it; the session is kept, as it would complain when it is collected."""
+        self._disowned.append(self._session)
+        self._session = None
 
     def _is_hidden(self, url: URL) -> bool:
         """Whether the vendor is private by its name, and behind a proxy, where no guard sees its address."""
