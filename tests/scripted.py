@@ -69,6 +69,7 @@ class ScriptedTransport:
         self.under_way = 0
         self.most_under_way = 0
         self.is_closed = False
+        self.is_disowned = False
 
     async def exchange(self, request: Request, *, timeout_s: float) -> Answered:
         """Note the request, and answer with the next line."""
@@ -97,6 +98,10 @@ class ScriptedTransport:
     async def close(self) -> None:
         """Note that it was closed."""
         self.is_closed = True
+
+    def disown(self) -> None:
+        """Note that its sockets are another process's."""
+        self.is_disowned = True
 
     @property
     def times_s(self) -> list[float]:

@@ -5,28 +5,18 @@
     with Fairlead.from_config() as fl:
         page = fl.recipes.search("pasta")
 
-All clients of a process share one event loop in a background thread. It is started by the first call, so after a
-fork every worker has its own. Context variables of the caller are seen by the call; Ctrl-C cancels it.
+All clients of a process share one event loop in a background thread, started by the first call. A client may be made,
+and used, before a fork: every worker has a loop and sockets of its own. Context variables of the caller are seen by the
+call; Ctrl-C cancels it; what was not closed is closed at exit.
 """
 
 from __future__ import annotations
 
-import asyncio
+import atexit
 import os
-import threading
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Callable,
-    Coroutine,
-    Generator,
-    Iterable,
-    Mapping,
-)
-from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, contextmanager
-from functools import partial
+import weakref
+from collections.abc import AsyncIterable, Generator, Iterable, Mapping, Sized
+from contextlib import AbstractAsyncContextManager, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, overload
@@ -36,13 +26,14 @@ import msgspec
 from fairlead.capabilities.recipes import Nutrition, Recipe
 from fairlead.config.read import read_settings
 from fairlead.config.settings import Settings
-from fairlead.errors import FairleadError, UsageError
+from fairlead.errors import FairleadError
 from fairlead.model.call import Ref
 from fairlead.model.exchange import Content
 from fairlead.model.message import Query, Request, Response
 from fairlead.model.outcome import Effect
 from fairlead.model.page import ListPage, Page
-from fairlead.runtime.bulk import BulkResult, OnProgress
+from fairlead.runtime.background import Background, Feed
+from fairlead.runtime.bulk import BulkProgress, BulkResult, OnProgress
 from fairlead.runtime.calls import CallOptions
 from fairlead.runtime.fairlead import Fairlead as AsyncFairlead
 from fairlead.runtime.http import HttpFacade as AsyncHttpFacade
@@ -54,94 +45,14 @@ from fairlead.spec.mapping import Shape
 T = TypeVar("T")
 
 
-class _Background:
-    """The event loop of this process, in a thread of its own."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._closing: set[asyncio.Future[None]] = set()
-
-    def run(self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine there and wait for it; an interrupt cancels it, whenever it comes."""
-        if asyncio._get_running_loop() is not None:  # noqa: SLF001  # the public one raises where there is none
-            raise UsageError(
-                "The synchronous face would block the running event loop.", hint="Use fairlead.Fairlead with await."
-            )
-        loop = self._started()
-        answer: Future[T] = Future()
-        tasks: list[asyncio.Task[T]] = []
-
-        def begin() -> None:
-            if not answer.cancelled():
-                tasks.append(loop.create_task(start()))
-                tasks[0].add_done_callback(partial(_hand_over, answer))
-
-        def stop() -> None:
-            for task in tasks:
-                task.cancel()
-
-        try:
-            loop.call_soon_threadsafe(begin)  # it carries the context of the caller
-            return answer.result()
-        except BaseException:
-            answer.cancel()
-            loop.call_soon_threadsafe(stop)
-            raise
-
-    def iterate(self, stream: AsyncIterator[T]) -> Generator[T, None, None]:
-        """Yield what an asynchronous iterator yields, a step at a time; leaving early closes it."""
-
-        async def step() -> T | None:
-            return await anext(stream, None)
-
-        try:
-            while (item := self.run(step)) is not None:
-                yield item
-        except GeneratorExit:  # also when it is garbage, in whatever thread and place: nobody may wait here
-            if self._loop is not None and isinstance(stream, AsyncGenerator):
-                self._loop.call_soon_threadsafe(self._close, stream)
-            raise
-
-    def _close(self, stream: AsyncGenerator[Any, None]) -> None:
-        task = asyncio.ensure_future(_aclose(stream))
-        self._closing.add(task)  # the loop itself keeps no hold of it
-        task.add_done_callback(self._closing.discard)
-
-    def forget(self) -> None:
-        """Start anew: in the child of a fork the thread is gone, and the lock may be held for ever."""
-        self.__init__()  # type: ignore[misc]
-
-    def _started(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="fairlead", daemon=True).start()
-            return self._loop
-
-
-def _hand_over(answer: Future[T], task: asyncio.Task[T]) -> None:
-    """Pass the end of a task on to whoever waits for it in another thread."""
-    error = None if task.cancelled() else task.exception()
-    if task.cancelled() or not answer.set_running_or_notify_cancel():
-        answer.cancel()
-    elif error is not None:
-        answer.set_exception(error)
-    else:
-        answer.set_result(task.result())
-
-
-async def _aclose(stream: AsyncGenerator[Any, None]) -> None:
-    await stream.aclose()
-
-
 async def _leave(manager: AbstractAsyncContextManager[Response]) -> None:
     await manager.__aexit__(None, None, None)
 
 
-_background = _Background()
+_background = Background()
+atexit.register(_background.end)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_background.forget)
+    os.register_at_fork(before=_background.halt, after_in_parent=_background.resume, after_in_child=_background.disown)
 
 
 class Fairlead:
@@ -156,6 +67,8 @@ class Fairlead:
         ports: Ports | None = None,
     ) -> None:
         self._fl = AsyncFairlead(settings, source=source, environment=environment, ports=ports)
+        _background.look_after(self._fl)
+        weakref.finalize(self, _background.let_go, self._fl).atexit = False
 
     @classmethod
     def from_config(
@@ -183,18 +96,19 @@ class Fairlead:
     @property
     def recipes(self) -> RecipesFacade:
         """Recipes: search them, fetch one, and know what is in it."""
-        return RecipesFacade(self._fl.recipes)
+        return RecipesFacade(self._fl.recipes, self)
 
     def http(self, connection: str) -> HttpFacade:
         """Return the way to send plain requests to a connection."""
-        return HttpFacade(self._fl.http(connection))
+        return HttpFacade(self._fl.http(connection), self)
 
 
 class RecipesFacade:
     """Search recipes, fetch one, and know what is in it."""
 
-    def __init__(self, recipes: AsyncRecipesFacade) -> None:
+    def __init__(self, recipes: AsyncRecipesFacade, owner: Fairlead) -> None:
         self._recipes = recipes
+        self._owner = owner  # whose end closes the sockets
 
     def search(
         self,
@@ -223,7 +137,8 @@ class RecipesFacade:
     ) -> Generator[Page[Recipe], None, None]:
         """Yield page after page, all from one vendor; each is asked for only when wanted."""
         return _background.iterate(
-            self._recipes.iter_pages(text, diets=diets, max_total_time_s=max_total_time_s, **options)
+            self._recipes.iter_pages(text, diets=diets, max_total_time_s=max_total_time_s, **options),
+            keep=self._owner,
         )
 
     def fetch(self, ref: Ref | str, **options: Unpack[CallOptions]) -> Recipe:
@@ -244,8 +159,9 @@ class RecipesFacade:
 class HttpFacade:
     """Sends requests to one connection and returns good answers; others raise the error that fits."""
 
-    def __init__(self, http: AsyncHttpFacade) -> None:
+    def __init__(self, http: AsyncHttpFacade, owner: Fairlead) -> None:
         self._http = http
+        self._owner = owner  # whose end closes the sockets
 
     def request(
         self,
@@ -379,7 +295,8 @@ class HttpFacade:
         return _background.iterate(
             self._http.paginate(
                 path, model=model, query=query, headers=headers, items_at=items_at, position=position, **options
-            )
+            ),
+            keep=self._owner,
         )
 
     def bulk(
@@ -390,5 +307,24 @@ class HttpFacade:
         on_progress: OnProgress | None = None,
         **options: Unpack[CallOptions],
     ) -> Generator[BulkResult, None, None]:
-        """Send many requests, `at_once` at a time, and yield each result as it comes; `index` is its place."""
-        return _background.iterate(self._http.bulk(requests, at_once=at_once, on_progress=on_progress, **options))
+        """Send many requests, `at_once` at a time, and yield each result as it comes; `index` is its place.
+
+        `requests` is read, and `on_progress` called, in the caller's thread.
+        """
+        feed = Feed(requests)
+        results = self._http.bulk(feed, at_once=at_once, **options)
+        total = len(requests) if isinstance(requests, Sized) else None
+        return _counted(_background.iterate(results, wait=feed.wait, keep=self._owner), total, on_progress)
+
+
+def _counted(
+    results: Generator[BulkResult, None, None], total: int | None, on_progress: OnProgress | None
+) -> Generator[BulkResult, None, None]:
+    """Tell how far it has come, with each result."""
+    with closing(results):
+        failed = 0
+        for done, result in enumerate(results, 1):
+            failed += not result.is_good
+            if on_progress is not None:
+                on_progress(BulkProgress(done=done, failed=failed, total=total))
+            yield result

@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LONGEST_README = 150
 #: Other commands that a page may show.
-PROGRAMS = {"cd", "curl", "export", "git", "pip", "python"}
+PROGRAMS = {"cd", "curl", "export", "git", "gunicorn", "pip", "python"}
+#: How a block begins that is a part of one of the examples, which have tests of their own.
+EXCERPT = re.compile(r"# (examples/\w+\.py)\n")
 #: Languages that are only shown.
 SHOWN = {"text"}
 
@@ -37,7 +39,8 @@ def blocks() -> list[Block]:
         page = path.read_text(encoding="utf-8")
         for match in re.finditer(r"^( *)```(\w*)\n(.*?)^ *```$", page, re.MULTILINE | re.DOTALL):
             line = page.count("\n", 0, match.start()) + 1
-            found.append(Block(str(path.relative_to(ROOT)), line, match[2], dedent(match[3])))
+            text = match[3] if EXCERPT.match(match[3]) else dedent(match[3])
+            found.append(Block(str(path.relative_to(ROOT)), line, match[2], text))
     return found
 
 
@@ -61,7 +64,22 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < LONGEST_README
 
 
-@pytest.mark.parametrize("block", written_in("python"), ids=name_of)
+def programs() -> list[Block]:
+    return [block for block in written_in("python") if not EXCERPT.match(block.text)]
+
+
+def excerpts() -> list[Block]:
+    return [block for block in written_in("python") if EXCERPT.match(block.text)]
+
+
+@pytest.mark.parametrize("block", excerpts(), ids=name_of)
+def test_what_is_shown_of_an_example_stands_in_it(block: Block) -> None:
+    named = EXCERPT.match(block.text)
+    assert named
+    assert block.text[named.end() :] in (ROOT / named[1]).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("block", programs(), ids=name_of)
 def test_code_runs(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "test_block.py"
     file.write_text(block.text, encoding="utf-8")

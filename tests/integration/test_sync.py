@@ -12,8 +12,11 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -22,12 +25,14 @@ from fairlead.config.read import parse_settings
 from fairlead.errors import NotFoundError, UsageError
 from fairlead.model.message import Request
 from fairlead.observe.events import Event, EventStream
+from fairlead.runtime.bulk import BulkProgress
 from fairlead.runtime.fairlead import Fairlead
 from fairlead.runtime.http import HttpFacade
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.recipes import RecipesFacade
 from fairlead.testing.fakes.spoonacular import API_KEY, SpoonacularFake
 
+PATIENCE_S = 10.0
 KEYS = {"KEY": API_KEY}
 MIRRORED = [(sync.Fairlead, Fairlead), (sync.RecipesFacade, RecipesFacade), (sync.HttpFacade, HttpFacade)]
 
@@ -62,7 +67,7 @@ def vendor() -> Iterator[SpoonacularFake]:
 
 @pytest.mark.parametrize(("mirror", "original"), MIRRORED)
 def test_the_names_and_their_arguments_are_the_same(mirror: type, original: type) -> None:
-    theirs = {name for name in vars(original) if not name.startswith("_")} - {"connection", "route", "routes"}
+    theirs = {name for name in vars(original) if not name.startswith("_")} - {"connection", "route", "routes", "disown"}
     assert theirs <= set(dir(mirror)), f"the synchronous face lacks {theirs - set(dir(mirror))}"
     for name in theirs:
         if inspect.isfunction(vars(original)[name]):
@@ -96,6 +101,70 @@ def test_the_context_of_the_caller_is_seen_by_the_call() -> None:
             tenant.set("acme")
             fl.recipes.search("soup")
     assert set(seen) == {"acme"}
+
+
+def test_an_error_shows_the_way_from_the_call_to_its_cause() -> None:
+    with vendor() as fake, sync.Fairlead(parse_settings(config(fake.url)), environment=KEYS) as fl:
+        with pytest.raises(NotFoundError) as caught:
+            fl.recipes.fetch("spoonacular:1")
+        assert type(caught.value) is NotFoundError
+        files = [Path(frame.filename).name for frame in traceback.extract_tb(caught.value.__traceback__)]
+        assert (files[0], files[1], files[-1]) == ("test_sync.py", "sync.py", "pipeline.py")
+        assert len(files) < 20
+
+
+def test_many_threads_share_one_loop() -> None:
+    together = threading.Barrier(8)
+    served: list[str | None] = []
+
+    def ask(word: str) -> None:
+        together.wait()
+        page = fl.recipes.search(word)
+        served.append(page.call.served_by if page.call else None)
+
+    with vendor() as fake, sync.Fairlead(parse_settings(config(fake.url)), environment=KEYS) as fl:
+        threads = [threading.Thread(target=ask, args=(f"soup {number}",)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert served == ["spoonacular"] * 8
+        assert [thread.name for thread in threading.enumerate()].count("fairlead") == 1
+
+
+def test_what_would_end_the_program_reaches_the_caller_and_leaves_the_loop_alive() -> None:
+    def leave(_: Event) -> None:
+        if not left:
+            left.append(True)
+            raise SystemExit(3)
+
+    left: list[bool] = []
+    with vendor() as fake:
+        ports = Ports(events=EventStream((leave,)))
+        with sync.Fairlead(parse_settings(config(fake.url)), environment=KEYS, ports=ports) as fl:
+            with pytest.raises(SystemExit):
+                fl.http("spoonacular").get("/recipes/complexSearch", query={"query": "soup"})
+            assert fl.recipes.search("soup").items
+
+
+def test_a_client_that_is_dropped_closes_its_sockets() -> None:
+    def begin() -> sync.RecipesFacade:
+        return sync.Fairlead(parse_settings(config(fake.url)), environment=KEYS).recipes
+
+    with vendor() as fake:
+        recipes = begin()
+        pages = recipes.iter_pages("pasta")
+        next(pages)
+        del recipes
+        gc.collect()
+        assert fake.connections == 1  # the list still needs it
+        pages.close()
+        del pages
+        gc.collect()
+        until = time.monotonic() + PATIENCE_S
+        while fake.connections and time.monotonic() < until:
+            os.sched_yield()
+        assert fake.connections == 0
 
 
 async def test_it_does_not_block_a_running_event_loop() -> None:
@@ -171,6 +240,61 @@ def test_lists_and_bulks_are_read_a_step_at_a_time() -> None:
             assert fake.books.requests == 2
             wanted = (Request.get("/recipes/complexSearch", query={"query": word}) for word in ("soup", "pasta", "pie"))
             assert sorted(result.index for result in fl.http("plain").bulk(wanted, at_once=2)) == [0, 1, 2]
+
+
+def test_a_bulk_is_read_and_told_of_in_the_thread_of_the_caller() -> None:
+    def wanted(fl: sync.Fairlead) -> Iterator[Request]:
+        for page in fl.recipes.iter_pages("pasta"):  # calls of its own
+            for recipe in page.items:
+                threads.add(threading.current_thread())
+                yield Request.get(f"/recipes/{recipe.ref.id}/information")
+            if len(told) > 20:
+                return
+
+    def note(progress: BulkProgress) -> None:
+        threads.add(threading.current_thread())
+        told.append(progress)
+
+    threads: set[threading.Thread] = set()
+    told: list[BulkProgress] = []
+    with vendor() as fake, sync.Fairlead(parse_settings(config(fake.url)), environment=KEYS) as fl:
+        results = list(fl.http("spoonacular").bulk(wanted(fl), at_once=3, on_progress=note))
+    assert threads == {threading.current_thread()}
+    assert all(result.is_good for result in results)
+    assert sorted(result.index for result in results) == list(range(len(results)))
+    assert told[-1] == BulkProgress(done=len(results), failed=0)
+
+
+def test_a_bulk_tells_of_failures_and_of_the_length_of_a_list() -> None:
+    told: list[BulkProgress] = []
+    requests = [Request.get(f"/recipes/{identifier}/information") for identifier in (1, 700_001)]
+    with vendor() as fake, sync.Fairlead(parse_settings(config(fake.url)), environment=KEYS) as fl:
+        results = list(fl.http("spoonacular").bulk(requests, on_progress=told.append))
+    assert sorted(result.index for result in results) == [0, 1]
+    assert told[-1] == BulkProgress(done=2, failed=1, total=2)
+
+
+@pytest.mark.parametrize("error", [ValueError("no more"), KeyboardInterrupt()], ids=repr)
+def test_what_the_input_of_a_bulk_raises_comes_back(error: BaseException) -> None:
+    def wanted() -> Iterator[Request]:
+        yield Request.get("/recipes/complexSearch", query={"query": "soup"})
+        raise error
+
+    with vendor() as fake, sync.Fairlead(parse_settings(config(fake.url)), environment=KEYS) as fl:
+        with pytest.raises(type(error)) as caught:
+            list(fl.http("spoonacular").bulk(wanted(), at_once=2))
+        assert caught.value is error
+        assert fl.recipes.search("pie").items
+
+
+def test_a_bulk_may_be_left_early() -> None:
+    wanted = (Request.get("/recipes/complexSearch", query={"query": str(number)}) for number in range(1000))
+    with vendor() as fake, sync.Fairlead(parse_settings(config(fake.url)), environment=KEYS) as fl:
+        results = fl.http("spoonacular").bulk(wanted, at_once=2)
+        assert next(results).is_good
+        results.close()
+        assert fake.books.requests < 20
+        assert fl.recipes.search("pie").items
 
 
 async def test_a_list_that_is_dropped_half_read_does_no_harm_wherever_it_is_collected() -> None:

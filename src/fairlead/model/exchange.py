@@ -81,3 +81,7 @@ class Transport(Protocol):
     async def close(self) -> None:
         """Close every socket."""
         ...
+
+    def disown(self) -> None:
+        """Forget every socket without touching it, and begin anew: after a fork, they are the parent's."""
+        ...

@@ -192,6 +192,10 @@ class Breaker:
         """Give back leave that came to nothing."""
         self._probes.pop(ticket, None)
 
+    def disown(self) -> None:
+        """Wait for no probe that is out: after a fork, it is the parent's."""
+        self._probes.clear()
+
     def force_open(self) -> None:
         """Let nothing pass until `resume`."""
         self.cause, self.message = BY_HAND, None

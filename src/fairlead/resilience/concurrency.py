@@ -122,6 +122,13 @@ class Concurrency:
         if self.waiting:
             self._serve()
 
+    def disown(self) -> None:
+        """Have every place free, and nobody waiting: after a fork, those are the parent's."""
+        self.free = self.limit
+        self.waiting = 0
+        for line in self._lines:
+            line.clear()
+
     def record(self, seconds: float, *, now: float, is_drop: bool = False) -> None:
         """Learn from an exchange that took so many seconds; a drop is a timeout, or a vendor that is overloaded.
 

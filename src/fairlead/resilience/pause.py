@@ -65,3 +65,7 @@ class Pause:
         """Give back leave that came to nothing; the next attempt is the probe."""
         if leave == self._probe:
             self._probe = FREE
+
+    def disown(self) -> None:
+        """Wait for no probe that is out: after a fork, it is the parent's."""
+        self._probe = FREE

@@ -71,6 +71,10 @@ class Calls:
         self._coalescing = Coalescing()
         self._joiner = Joiner(ports.clock, self.make)
 
+    def disown(self) -> None:
+        """Join no call that is under way: after a fork, it is the parent's."""
+        self._coalescing = Coalescing()
+
     async def make(self, wanted: Wanted, options: CallOptions) -> Any:
         """Return the answer, with its report; raise `FairleadError`."""
         clock = self._ports.clock

@@ -91,6 +91,13 @@ class Connection:
         self._ports = ports
         self._clock = ports.clock
 
+    def disown(self) -> None:
+        """Know of no attempt that is under way, and of no socket: after a fork, they are the parent's."""
+        self.transport.disown()
+        self.breaker.disown()
+        self.concurrency.disown()
+        self.pause.disown()
+
     async def admit(self, *, remaining_s: float, is_last: bool) -> Lease:
         """Take leave for one attempt, waiting in line if need be; raise `RejectedError` where there is none.
 

@@ -86,6 +86,12 @@ class Fairlead:
         for connection in self.connections.values():
             await connection.transport.close()
 
+    def disown(self) -> None:
+        """Leave what is open and under way to the parent: for the child of a fork. What was learnt stays."""
+        for connection in self.connections.values():
+            connection.disown()
+        self._calls.disown()
+
     @cached_property
     def recipes(self) -> RecipesFacade:
         """Recipes: search them, fetch one, and know what is in it."""

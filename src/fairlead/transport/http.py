@@ -68,6 +68,7 @@ class HttpTransport:
         self._places = asyncio.Semaphore(options.pool)
         self._idle: list[Line] = []
         self._lines: set[Line] = set()
+        self._disowned: list[Line] = []
 
     async def exchange(self, request: Request, *, timeout_s: float) -> Response | Broken:
         """Send a signed request and read the answer, in at most `timeout_s`. Cancelling closes the socket."""
@@ -100,6 +101,11 @@ class HttpTransport:
             line.close()
         if lines:
             await asyncio.sleep(0)  # in which the sockets are closed
+
+    def disown(self) -> None:
+        """Forget every socket without touching it; they are kept, as they would complain when they are collected."""
+        self._disowned += self._lines
+        self._lines, self._idle, self._loop = set(), [], None
 
     # Connections.
 

@@ -47,6 +47,7 @@ class Http2Transport:
         self._is_hidden = self._proxy is not None and not options.allow_private and is_private_name(self._origin.host)
         self._places = asyncio.Semaphore(options.pool)
         self._wires: list[Wire] = []
+        self._disowned: list[Wire] = []
         self._opening: _Opening | None = None
 
     async def exchange(self, request: Request, *, timeout_s: float) -> Response | Broken:
@@ -85,6 +86,14 @@ class Http2Transport:
         for wire in wires:
             await wire.close()
         await self._http1.close()
+
+    def disown(self) -> None:
+        """Forget every socket without touching it; the connections are kept, as they would close when collected."""
+        self._disowned += self._wires
+        self._wires = []
+        self._opening = None
+        self._places = asyncio.Semaphore(self._options.pool)
+        self._http1.disown()
 
     async def _exchange(self, request: Request, progress: _Progress) -> Response:
         wire = await self._find_wire(progress)

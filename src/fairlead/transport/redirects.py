@@ -49,6 +49,10 @@ class Redirecting:
         """Close every socket."""
         await self._inner.close()
 
+    def disown(self) -> None:
+        """Forget every socket without touching it."""
+        self._inner.disown()
+
     def _follow(self, request: Request, answer: Response) -> Request | None:
         """Return the request that a redirect asks for, or None where it is none or must not be followed."""
         if answer.status not in {301, 302, 303, 307, 308}:
