@@ -1,8 +1,7 @@
 """Spoonacular: recipes, with ingredients, steps and nutrients.
 
-Docs: https://spoonacular.com/food-api/docs. Version: 2.0.2 of the vendor's OpenAPI description (2025-12-02), which
-declares no 402, 429 or 5xx; what is known of those stands, with its evidence, in `tests/providers/spoonacular/`.
-The API itself has no version.
+Docs: https://spoonacular.com/food-api/docs. Version: of the vendor's OpenAPI description, 2.0.2 (2025-12-02); the API
+has none. No 402, 429 or 5xx is declared; `tests/providers/spoonacular/` has what is known of them, with its evidence.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from fairlead.model.operation import Operation
 from fairlead.model.page import Page
 from fairlead.spec.answer import decode
 from fairlead.spec.outcomes import ErrorRule, Wait
-from fairlead.spec.provider import ApiKey, Credential, Place, Plan, Provider, QuotaReset, Terms
+from fairlead.spec.provider import ApiKey, Credential, LimitHeaders, Place, Plan, Provider, QuotaReset, Terms
 
 SEARCH = "/recipes/complexSearch"
 PAGE_SIZE = 20
@@ -268,15 +267,16 @@ PROVIDER = Provider(
     auth=(ApiKey("api_key", Place.HEADER, "x-api-key"),),
     capabilities={"recipes": SpoonacularRecipes},
     probe=probe,
-    # apis.io/rate-limits/spoonacular, 2026-06-03: requests per second and as many at once (free: two).
+    # apis.io/rate-limits/spoonacular, 2026-06-03: requests a second, as many at once (free: two), free points a day.
     plans={
-        "free": Plan(requests=1, per_s=1, concurrent=2),
+        "free": Plan(requests=1, per_s=1, concurrent=2, quota=50),
         "cook": Plan(requests=5, per_s=1, concurrent=5),
         "culinarian": Plan(requests=10, per_s=1, concurrent=10),
         "chef": Plan(requests=20, per_s=1, concurrent=20),
     },
     default_plan="free",
     quota_reset=QuotaReset.MIDNIGHT_UTC,
+    limits=(LimitHeaders(name="points", used="x-api-quota-used", remaining="x-api-quota-left", is_quota=True),),
     errors=(
         ErrorRule(
             status=402,
