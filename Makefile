@@ -36,6 +36,7 @@ docs: $(READY)  ## Build the documentation into build/docs.
 bench: $(READY)  ## Measure what the README and the docs state.
 	$(BIN)/python bench/start.py
 	$(BIN)/python bench/call.py
+	$(BIN)/python bench/strategies.py
 
 lock:  ## Resolve the newest versions that the declarations allow into constraints.txt.
 	$(PYTHON) -m venv $(VENV)-lock
