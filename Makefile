@@ -37,6 +37,7 @@ bench: $(READY)  ## Measure what the README and the docs state.
 	$(BIN)/python bench/start.py
 	$(BIN)/python bench/call.py
 	$(BIN)/python bench/breaker.py
+	$(BIN)/python bench/strategies.py
 
 lock:  ## Resolve the newest versions that the declarations allow into constraints.txt.
 	$(PYTHON) -m venv $(VENV)-lock

@@ -44,7 +44,7 @@ async def test_everything_can_be_read_as_json() -> None:
     assert first["capabilities"]["recipes"][0] == {"name": "search", "effect": "read", "is_supported": True}
     assert first["credentials"][0]["name"] == "api_key"
     assert first["auth"] == [{"scheme": "key", "field": "api_key", "place": "header", "name": "x-api-key"}]
-    assert first["plans"]["free"] == {"requests": 1, "per_s": 1, "concurrent": 2}
+    assert first["plans"]["free"] == {"requests": 1, "per_s": 1, "concurrent": 2, "burst": None, "quota": 50}
     assert (first["default_plan"], first["quota_reset"]) == ("free", "midnight_utc")
     assert first["terms"]["cache_max_age_s"] == 3600
     assert first["errors"][0]["status"] == 402

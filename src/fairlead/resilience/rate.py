@@ -1,32 +1,88 @@
-"""A rate limit over a sliding window, exact: as much as the vendor allows, and never more."""
+"""A rate limit: one line for all the windows that a vendor publishes, such as a second and a day.
+
+A request takes its turn when it asks, so that whoever waits keeps its place, and a large request is not overtaken
+for ever by small ones. A turn that suits every window is charged to each of them; where the wait would be too long,
+none is charged.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left, insort
+from math import inf
+
+from fairlead.resilience.windows import Window
+
+# A turn that was handed out and came back by way of a sum of floats is still the same turn.
+_SAME_S = 1e-6
 
 
 class RateLimit:
-    """At most `requests` begin in any `per_s` seconds; all of them at once if need be.
+    """The line. Costs are in the vendor's points, fractions allowed; times are monotonic seconds.
 
-    Whoever must wait is given its turn at once, so that waiters keep their order; one that is cancelled loses it.
+    Background calls never stand in line: they are let go at once or not at all, and leave the reserve of each window
+    to the others. `retry_after_s` tells when it is worth asking again.
     """
 
-    __slots__ = ("_per_s", "_turns")
+    __slots__ = ("_gaps", "_last", "_windows")
 
-    def __init__(self, *, requests: int, per_s: float) -> None:
-        self._per_s = per_s
-        #: When the last `requests` turns begin; the first of them is the oldest.
-        self._turns: deque[float] = deque(maxlen=requests)
+    def __init__(self, *windows: Window) -> None:
+        self._windows = windows
+        self._last = -inf
+        #: Turns that were given back, with their costs, earliest first.
+        self._gaps: list[tuple[float, float]] = []
 
-    def retry_after_s(self, now: float) -> float:
-        """Return the seconds until a turn is free."""
-        is_full = len(self._turns) == self._turns.maxlen
-        return max(0.0, self._turns[0] + self._per_s - now) if is_full else 0.0
-
-    def admit(self, now: float, *, longest_wait_s: float) -> float | None:
+    def admit(
+        self, now: float, cost: float = 1.0, *, longest_wait_s: float = 0.0, is_background: bool = False
+    ) -> float | None:
         """Take a turn; return the seconds to wait for it, or None, and take none, where that is too long."""
-        wait = self.retry_after_s(now)
-        if wait > longest_wait_s:
+        if self._gaps:
+            gap = self._gap(now, cost)
+            if gap is not None and not is_background and self._gaps[gap][0] - now <= longest_wait_s:
+                return self._fill(gap, cost) - now
+        turn = now
+        for window in self._windows:
+            free = window.next_turn(now, cost, is_background=is_background)
+            if free > turn:
+                turn = free
+        wait = turn - now
+        if wait > longest_wait_s or wait == inf or (is_background and wait):
             return None
-        self._turns.append(now + wait)
+        for window in self._windows:
+            window.take(turn, cost)
+        if turn > self._last:
+            self._last = turn
         return wait
+
+    def retry_after_s(self, now: float, cost: float = 1.0, *, is_background: bool = False) -> float:
+        """Return the seconds until a turn is free, as things stand; `inf` for a cost beyond any window."""
+        gap = self._gap(now, cost) if self._gaps else None
+        if gap is not None and not is_background:
+            return self._gaps[gap][0] - now
+        return (
+            max((each.next_turn(now, cost, is_background=is_background) for each in self._windows), default=now) - now
+        )
+
+    def give_back(self, turn: float, cost: float = 1.0) -> None:
+        """Give back a turn that was not used; `turn` is the time it was asked for plus the wait.
+
+        Before its time it goes to the next request that it suits, and moves nobody else. After its time the windows
+        take back what is safe. To be called once a turn, and never for a request that may have been sent.
+        """
+        insort(self._gaps, (turn, cost))
+
+    def _gap(self, now: float, cost: float) -> int | None:
+        """Find the first turn given back that is ahead and large enough; the windows get those that time has passed."""
+        past = bisect_left(self._gaps, (now, -inf))
+        for turn, spent in self._gaps[:past]:
+            is_last = turn >= self._last - _SAME_S
+            for window in self._windows:
+                window.give_back(turn, spent, is_last=is_last)
+        del self._gaps[:past]
+        return next((at for at, (_, spent) in enumerate(self._gaps) if spent >= cost), None)
+
+    def _fill(self, gap: int, cost: float) -> float:
+        """Use a turn given back; what it cost more stays to be used."""
+        turn, spent = self._gaps.pop(gap)
+        if spent > cost:
+            insort(self._gaps, (turn, spent - cost))
+        return turn

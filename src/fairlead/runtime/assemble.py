@@ -22,6 +22,7 @@ from fairlead.resilience.cache import Cache
 from fairlead.resilience.concurrency import Concurrency
 from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
+from fairlead.resilience.windows import Gcra, SlidingWindow
 from fairlead.runtime.calls import CachePolicy
 from fairlead.runtime.connection import Connection, Policy
 from fairlead.runtime.facade import Route
@@ -50,7 +51,6 @@ def assemble_connection(
     concurrency = wanted.concurrency or config.Concurrency()
     if plan and plan.concurrent and not wanted.concurrency:
         concurrency = config.Concurrency(limit=plan.concurrent)
-    rate = wanted.rate or (plan and config.Rate(requests=plan.requests, per_s=plan.per_s))
     return Connection(
         name,
         provider,
@@ -70,7 +70,7 @@ def assemble_connection(
         retry=Retry(max_attempts=wanted.retry.max_attempts, base_s=wanted.retry.base_s, cap_s=wanted.retry.cap_s),
         breaker=Breaker(_breaker_options(wanted, where), on_change=partial(_tell_breaker_change, name, ports)),
         concurrency=Concurrency(limit=concurrency.limit, queue=concurrency.queue),
-        rate=RateLimit(requests=rate.requests, per_s=rate.per_s) if rate else None,
+        rate=_rate_limit(wanted, plan),
         ports=ports,
         mappings=build_mappings(wanted.mappings, f"{where}.mappings"),
     )
@@ -212,6 +212,17 @@ def _plan(wanted: config.Connection, provider: Provider, where: str) -> Plan | N
             hint=f"It has: {', '.join(provider.plans) or 'none'}.",
         )
     return provider.plans[name]
+
+
+def _rate_limit(wanted: config.Connection, plan: Plan | None) -> RateLimit | None:
+    """Build the line for the settings' rate, or for the plan's; a bucket only where the vendor says that it is one."""
+    if wanted.rate:
+        return RateLimit(SlidingWindow(wanted.rate.requests, wanted.rate.per_s))
+    if plan is None:
+        return None
+    if plan.burst:
+        return RateLimit(Gcra(plan.requests, plan.per_s, burst=plan.burst))
+    return RateLimit(SlidingWindow(plan.requests, plan.per_s))
 
 
 def _cache_max_age_s(wanted: config.Connection, provider: Provider) -> float:

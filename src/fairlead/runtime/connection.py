@@ -221,7 +221,11 @@ class Connection:
                 hint=f"Set the connection's plan ({', '.join(self.provider.plans)}) or its rate.",
             )
         if wait:
-            await self._clock.sleep(wait)
+            try:
+                await self._clock.sleep(wait)
+            except BaseException:
+                self.rate.give_back(now + wait)
+                raise
         return wait > 0
 
 

@@ -100,11 +100,17 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What one price plan of the vendor allows."""
+    """What one price plan of the vendor allows.
+
+    `requests` in `per_s` seconds are kept however the vendor counts, unless it says that it fills a bucket evenly:
+    then `burst` is what the bucket holds. `quota` is in the vendor's points, from one `quota_reset` to the next.
+    """
 
     requests: int
     per_s: float
+    burst: int | None = None
     concurrent: int | None = None
+    quota: float | None = None
 
 
 class QuotaReset(StrEnum):
@@ -112,6 +118,38 @@ class QuotaReset(StrEnum):
 
     MIDNIGHT_UTC = "midnight_utc"
     MONTH_UTC = "month_utc"
+
+
+class Reset(StrEnum):
+    """How a vendor writes when a limit starts anew."""
+
+    #: Told apart by what it looks like; milliseconds to the reset do not look like any, and must be declared.
+    ANY = "any"
+    SECONDS = "seconds"
+    MILLISECONDS = "milliseconds"
+    #: Seconds since 1970.
+    EPOCH = "epoch"
+    EPOCH_MS = "epoch_ms"
+
+
+class LimitHeaders(msgspec.Struct, frozen=True, kw_only=True):
+    """The headers in which a vendor reports one of its limits. Those it does not send are None.
+
+    Only names that are the vendor's own need a declaration: the `X-RateLimit-`, `X-Rate-Limit-` and `RateLimit`
+    families are known.
+    """
+
+    #: What the limit is called, to tell several apart.
+    name: str = ""
+    limit: str | None = None
+    remaining: str | None = None
+    used: str | None = None
+    #: A header with used and limit in one, as `32/40`.
+    used_of_limit: str | None = None
+    reset: str | None = None
+    reset_is: Reset = Reset.ANY
+    #: The limit is the plan's `quota`, which starts anew at the provider's `quota_reset`.
+    is_quota: bool = False
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +181,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     #: The plan of somebody who has not said which one is theirs.
     default_plan: str | None = None
     quota_reset: QuotaReset | None = None
+    #: The headers with the vendor's own names for what is left.
+    limits: tuple[LimitHeaders, ...] = ()
     errors: tuple[ErrorRule, ...] = ()
     #: Where an error body holds its code and its sentence.
     error_code_at: tuple[str, ...] = ()

@@ -13,3 +13,9 @@ def seconds_to_reset(reset: QuotaReset, *, now: float) -> float:
         return (midnight + timedelta(days=1)).timestamp() - now
     first = midnight.replace(day=1)
     return (first + timedelta(days=32)).replace(day=1).timestamp() - now
+
+
+def period_of(reset: QuotaReset, *, now: float) -> int:
+    """Return the number of the period that `now` (since 1970) is in: it grows by one at each reset."""
+    moment = datetime.fromtimestamp(now, UTC)
+    return moment.toordinal() if reset is QuotaReset.MIDNIGHT_UTC else moment.year * 12 + moment.month

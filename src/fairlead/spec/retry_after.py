@@ -1,12 +1,14 @@
-"""The Retry-After header, in both its forms (RFC 9110 §10.2.3)."""
+"""The Retry-After header, in both its forms (RFC 9110 §10.2.3), and the fractions of seconds that some vendors add."""
 
+import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from fairlead.model.headers import Headers
 
-# More seconds than this has digits for would be decades: a mistake.
-_MOST_DIGITS = 9
+# More digits than these would be decades: a mistake. Some vendors write `2.0`.
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
 
 def parse_retry_after(headers: Headers, *, now: float) -> float | None:
@@ -18,19 +20,24 @@ def parse_retry_after(headers: Headers, *, now: float) -> float | None:
     text = headers.get("retry-after", "").strip()
     if not text:
         return None
-    if text.isascii() and text.isdigit():
-        return float(text) if len(text) <= _MOST_DIGITS else None
-    until = _instant(text)
-    if until is None:
-        return None
-    sent = _instant(headers.get("date", ""))
-    return max(0.0, until - (now if sent is None else sent))
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    until = parse_date(text)
+    return None if until is None else max(0.0, until - time_of_answer(headers, now=now))
 
 
-def _instant(text: str) -> float | None:
+def time_of_answer(headers: Headers, *, now: float) -> float:
+    """Return what the vendor's clock showed, by the answer's Date header; `now` where it has none."""
+    sent = parse_date(headers.get("date", ""))
+    return now if sent is None else sent
+
+
+@lru_cache(maxsize=64)  # the answers of one second all have the same Date
+def parse_date(text: str) -> float | None:
+    """Return the seconds since 1970 of an HTTP date, in any of its forms (RFC 9110 §5.6.7), or None."""
     try:
         moment = parsedate_to_datetime(text)
-        # RFC 9110 §5.6.7: the old form of C's asctime() names no zone, and means UTC.
+        # The old form of C's asctime() names no zone, and means UTC.
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None

@@ -1,11 +1,13 @@
 """What is wrong with a configuration is told with its file and key, before anything is opened, without secrets."""
 
 from collections.abc import Mapping
+from itertools import count, takewhile
 
 import pytest
 
 from fairlead import errors
 from fairlead.config.read import parse_settings
+from fairlead.resilience.rate import RateLimit
 from fairlead.runtime.fairlead import Fairlead
 from fairlead.runtime.ports import Ports
 from fairlead.testing.clock import FakeClock
@@ -237,7 +239,12 @@ def test_a_plan_sets_the_limits_unless_the_settings_do():
     own, _ = assemble(recipes("one", 'plan = "chef"'))
     assert [each.connection("one").concurrency.limit for each in (free, chef, own)] == [2, 20, 50]
     rates = [each.connection("one").rate for each in (free, chef, own)]
-    assert [rate and rate._turns.maxlen for rate in rates] == [1, 20, 100_000]
+    assert [admitted_at_once(rate) for rate in rates] == [1, 20, 100_000]
+
+
+def admitted_at_once(rate: RateLimit | None) -> int:
+    assert rate is not None
+    return sum(1 for _ in takewhile(lambda wait: wait == 0, (rate.admit(0.0) for _ in count())))
 
 
 def test_a_secret_may_come_from_a_file(tmp_path):

@@ -216,6 +216,9 @@ async def test_a_call_cancelled_while_it_waits_its_turn_gives_back_its_place():
     await turns()
     world.assert_at_rest()
     assert world.told(CallFinished)[-1].error is None  # a cancelled call is no failure
+    rate = world.connection("shop").rate
+    assert rate is not None
+    assert rate.retry_after_s(world.clock.monotonic()) == 8  # and its turn is the next one's
 
 
 async def test_a_call_cancelled_in_its_backoff_holds_nothing():

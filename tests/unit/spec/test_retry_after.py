@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.model.headers import Headers
-from fairlead.spec.retry_after import parse_retry_after
+from fairlead.spec.retry_after import parse_date, parse_retry_after
 
 SENT = "Sun, 06 Nov 1994 08:49:07 GMT"
 SENT_AT = 784_111_747.0
@@ -19,7 +19,9 @@ def parsed(text: str, date: str | None = None, now: float = SENT_AT) -> float | 
     return parse_retry_after(Headers(pairs), now=now)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("30", 30), (" 120 ", 120), ("007", 7)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0", 0), ("30", 30), (" 120 ", 120), ("007", 7), ("2.0", 2), ("0.35", 0.35)]
+)
 def test_seconds(text: str, seconds: float) -> None:
     assert parsed(text) == seconds
 
@@ -39,6 +41,7 @@ def in_zone(zone: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as changed:
         changed.setenv("TZ", zone)
         time.tzset()
+        parse_date.cache_clear()
         yield
     time.tzset()
 
@@ -53,7 +56,7 @@ def test_a_date_that_is_past_is_now() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "soon", "-5", "1e3", "²", "٣", "Sun, 99 Nov 1994 08:49:37 GMT", "a;b", "0x10"]
+    "text", ["", " ", "soon", "-5", "1e3", "1.", ".5", "²", "٣", "Sun, 99 Nov 1994 08:49:37 GMT", "a;b", "0x10"]
 )
 def test_what_means_nothing(text: str) -> None:
     assert parsed(text) is None

@@ -27,7 +27,7 @@ from fairlead.providers.spoonacular.mapping import (
 from fairlead.spec.answer import decode
 from fairlead.spec.batch import split_answer
 from fairlead.spec.outcomes import ErrorRule, Wait
-from fairlead.spec.provider import ApiKey, Credential, Place, Plan, Provider, QuotaReset, Terms
+from fairlead.spec.provider import ApiKey, Credential, LimitHeaders, Place, Plan, Provider, QuotaReset, Terms
 
 SEARCH = "/recipes/complexSearch"
 BULK = "/recipes/informationBulk"
@@ -145,15 +145,16 @@ PROVIDER = Provider(
     auth=(ApiKey("api_key", Place.HEADER, "x-api-key"),),
     capabilities={"recipes": SpoonacularRecipes},
     probe=probe,
-    # apis.io/rate-limits/spoonacular, 2026-06-03: requests per second and as many at once (free: two).
+    # apis.io/rate-limits/spoonacular, 2026-06-03: requests a second, as many at once (free: two), free points a day.
     plans={
-        "free": Plan(requests=1, per_s=1, concurrent=2),
+        "free": Plan(requests=1, per_s=1, concurrent=2, quota=50),
         "cook": Plan(requests=5, per_s=1, concurrent=5),
         "culinarian": Plan(requests=10, per_s=1, concurrent=10),
         "chef": Plan(requests=20, per_s=1, concurrent=20),
     },
     default_plan="free",
     quota_reset=QuotaReset.MIDNIGHT_UTC,
+    limits=(LimitHeaders(name="points", used="x-api-quota-used", remaining="x-api-quota-left", is_quota=True),),
     errors=(
         ErrorRule(
             status=402,
