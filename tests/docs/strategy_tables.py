@@ -10,8 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from docs.refresh import comments, default_text, table
-from fairlead.config import settings as config
-from fairlead.resilience.adaptive import AdaptiveOptions
+from fairlead.config import policies as config
 from fairlead.resilience.breaker import BreakerOptions
 from fairlead.resilience.budget import BudgetOptions
 from fairlead.resilience.hedge import HedgeOptions
@@ -33,10 +32,10 @@ class Source(NamedTuple):
 SOURCES = {
     "Breaker": Source(BreakerOptions, config.Breaker, "breaker"),
     "Retry": Source(config.Retry, config.Retry, "retry"),
-    "Budget": Source(BudgetOptions),
+    "Budget": Source(BudgetOptions, config.Budget, "retry.budget"),
     "Concurrency": Source(config.Concurrency, config.Concurrency, "concurrency"),
-    "Adaptive": Source(AdaptiveOptions),
-    "Hedge": Source(HedgeOptions),
+    "Adaptive": Source(config.Adaptive, config.Adaptive, "concurrency.adaptive"),
+    "Hedge": Source(HedgeOptions, config.Hedge, "hedge"),
 }
 
 

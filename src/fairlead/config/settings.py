@@ -6,14 +6,18 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-#: More than nothing, and at most a year.
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
-
-
-class Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of every group of settings."""
+from fairlead.config.policies import (
+    Breaker,
+    Chaos,
+    Concurrency,
+    Count,
+    Group,
+    Hedge,
+    Quota,
+    Rate,
+    Retry,
+    Seconds,
+)
 
 
 class Timeouts(Group, frozen=True):
@@ -25,52 +29,6 @@ class Timeouts(Group, frozen=True):
     read_s: Seconds = 10.0
     #: All of it.
     attempt_s: Seconds = 15.0
-
-
-class Retry(Group, frozen=True):
-    """How often one connection is tried, and the bounds of the backoff between tries."""
-
-    #: Tries at one connection, the first included.
-    max_attempts: Count = 3
-    #: The longest wait before the second try; it doubles with each further one.
-    base_s: Seconds = 0.1
-    #: The longest wait of all.
-    cap_s: Seconds = 5.0
-
-
-class Breaker(Group, frozen=True):
-    """When a connection that fails is left alone: at `failure_share` of the last `window` attempts."""
-
-    #: How many of the last attempts count.
-    window: Count = 20
-    #: With fewer than these nothing is decided.
-    min_attempts: Count = 5
-    #: The share of failures at which it opens.
-    failure_share: Share = 0.5
-    #: How long it stays open; twice as long each time the vendor still fails.
-    open_s: Seconds = 5.0
-    #: The longest that it stays open.
-    max_open_s: Seconds = 60.0
-    #: How many attempts must go well before it closes again.
-    probes: Count = 1
-
-
-class Concurrency(Group, frozen=True):
-    """How many requests may be under way at one connection, and how many may queue for it."""
-
-    #: Requests under way at once.
-    limit: Count = 50
-    #: Requests that may wait for one of these places.
-    queue: Annotated[int, msgspec.Meta(ge=0)] = 100
-
-
-class Rate(Group, frozen=True):
-    """At most `requests` in every `per_s` seconds, in place of the plan's own limit."""
-
-    #: How many requests.
-    requests: Count
-    #: In how many seconds.
-    per_s: Seconds = 1.0
 
 
 class Auth(Group, frozen=True):
@@ -308,6 +266,14 @@ class Connection(Group, frozen=True):
     concurrency: Concurrency | None = None
     #: In place of what the plan allows.
     rate: Rate | None = None
+    #: Several of them, all of which hold: as so many a second, and so many a day.
+    rates: list[Rate] = []
+    #: Heed what answers say of the vendor's limits, by `RateLimit` and `X-RateLimit-` headers and the provider's own.
+    learn_limits: bool = True
+    #: In place of the plan's own.
+    quota: Quota | None = None
+    #: Off unless set.
+    hedge: Hedge | None = None
 
 
 class Cache(Group, frozen=True):
@@ -351,5 +317,6 @@ class Settings(Group, frozen=True):
     #: Capability -> its route; without one, every connection that can serve it does, in the order of the file.
     routes: dict[str, Route] = {}
     gateway: Gateway = Gateway()
+    chaos: Chaos = Chaos()
     #: The deadline of a plain call that names none.
     deadline_s: Seconds = 30.0

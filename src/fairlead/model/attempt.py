@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from fairlead.model.outcome import Outcome
 
@@ -18,3 +19,5 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     status: int | None = None
     #: The code of the error, where there was one.
     error: str | None = None
+    #: What was made to go wrong on purpose, where something was.
+    chaos: str | UnsetType = UNSET

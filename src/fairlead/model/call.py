@@ -45,6 +45,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     deadline: Deadline
     #: The caller gave it less time than the route would: what it cuts short says nothing about the vendor.
     is_hurried: bool = False
+    #: Nobody waits for it: it makes room for those that somebody waits for.
+    is_background: bool = False
     tenant: str | None = None
     idempotency_key: str | None = None
 

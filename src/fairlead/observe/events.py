@@ -75,7 +75,51 @@ class DriftFound(msgspec.Struct, frozen=True, kw_only=True):
     is_tolerated: bool
 
 
-Event: TypeAlias = CallFinished | AttemptFinished | BreakerChanged | ConnectionPaused | DriftFound
+class RetryDecided(msgspec.Struct, frozen=True, kw_only=True):
+    """A request may be sent again to the same vendor after `wait_s` seconds, if the retry budget pays for it.
+
+    `cause` is the code of the error. Where `is_paid` is false, the error is final: the vendor gets no more repeats than
+    a share of what is asked.
+    """
+
+    call_id: str
+    connection: str
+    is_paid: bool
+    wait_s: float
+    cause: str
+
+
+class Hedged(msgspec.Struct, frozen=True, kw_only=True):
+    """A read took longer than almost all do, and was asked a second time after `after_s` seconds.
+
+    `has_won` tells whether the second one was answered first.
+    """
+
+    call_id: str
+    connection: str
+    after_s: float
+    has_won: bool
+
+
+class ChaosApplied(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule of chaos hit an attempt: `fault` names what it does, `delay_s` how much later the request left."""
+
+    call_id: str
+    connection: str
+    fault: str
+    delay_s: float
+
+
+Event: TypeAlias = (
+    CallFinished
+    | AttemptFinished
+    | BreakerChanged
+    | ConnectionPaused
+    | DriftFound
+    | RetryDecided
+    | Hedged
+    | ChaosApplied
+)
 Sink: TypeAlias = Callable[[Event], None]
 
 

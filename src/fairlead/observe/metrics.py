@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from fairlead.observe.events import AttemptFinished, BreakerChanged, CallFinished, ConnectionPaused, DriftFound, Event
+from fairlead.observe.events import (
+    AttemptFinished,
+    BreakerChanged,
+    CallFinished,
+    ChaosApplied,
+    ConnectionPaused,
+    DriftFound,
+    Event,
+    Hedged,
+    RetryDecided,
+)
 
 _BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2, "forced_open": 3, "forced_closed": 4}
 
@@ -48,6 +58,18 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._retries = Counter(
+            "fairlead_retries", "Repeats that the retry budget paid for, or did not.",
+            ("connection", "cause", "is_paid"), registry=self.registry,
+        )  # fmt: skip
+        self._hedges = Counter(
+            "fairlead_hedges", "Reads asked a second time, by who was first.", ("connection", "has_won"),
+            registry=self.registry,
+        )  # fmt: skip
+        self._chaos = Counter(
+            "fairlead_chaos", "Attempts that were made to go wrong.", ("connection", "fault"), registry=self.registry
+        )
+
     def __call__(self, event: Event) -> None:
         """Count one event."""
         match event:
@@ -64,6 +86,12 @@ class Metrics:
             case DriftFound():
                 tolerated = str(event.is_tolerated).lower()
                 self._drift.labels(event.connection, event.mapping, event.kind.value, tolerated).inc()
+            case RetryDecided():
+                self._retries.labels(event.connection, event.cause, str(event.is_paid).lower()).inc()
+            case Hedged():
+                self._hedges.labels(event.connection, str(event.has_won).lower()).inc()
+            case ChaosApplied():
+                self._chaos.labels(event.connection, event.fault).inc()
 
     def render(self) -> bytes:
         """Return the text of `/metrics`."""

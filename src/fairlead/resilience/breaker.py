@@ -213,6 +213,11 @@ class Breaker:
             self._change(State.CLOSED)
 
     @property
+    def passes(self) -> Ticket:
+        """The leave that everybody has while it is closed; 0 while it is not, and `admit` has to be asked."""
+        return self._passes
+
+    @property
     def failures(self) -> int:
         """How many of the attempts that count failed."""
         return self._window.failed

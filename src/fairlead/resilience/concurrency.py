@@ -86,6 +86,11 @@ class Concurrency:
             return True
         return False
 
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether it wants to be told how long exchanges take."""
+        return self._adaptive is not None
+
     def is_full(self, priority: Priority = Priority.INTERACTIVE) -> bool:
         """Whether even the line has no room."""
         return len(self._lines[priority]) >= self._queue

@@ -34,6 +34,11 @@ class Pause:
         """Whether the probe is out."""
         return self._probe != FREE
 
+    @property
+    def is_on(self) -> bool:
+        """Whether there is one, over or not."""
+        return self._until is not None
+
     def admit(self, now: float) -> Leave:
         """Say whether an attempt may go."""
         if self._until is None:

@@ -17,12 +17,9 @@ from fairlead.config.sources import Sources
 from fairlead.model.exchange import Transport
 from fairlead.model.secret import Secret
 from fairlead.observe.events import BreakerChanged
-from fairlead.resilience.breaker import Breaker, BreakerOptions, State
+from fairlead.resilience.breaker import State
 from fairlead.resilience.cache import Cache
-from fairlead.resilience.concurrency import Concurrency
-from fairlead.resilience.rate import RateLimit
-from fairlead.resilience.retry import Retry
-from fairlead.resilience.windows import Gcra, SlidingWindow
+from fairlead.resilience.chaos import Chaos
 from fairlead.runtime.calls import CachePolicy
 from fairlead.runtime.connection import Connection, Policy
 from fairlead.runtime.facade import Route
@@ -30,6 +27,7 @@ from fairlead.runtime.mappings import build_mappings
 from fairlead.runtime.plain import build_batch, build_pagination, build_provider, refuse_doubled
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
+from fairlead.runtime.strategies import build_strategies, concurrency_of, most_at_once
 from fairlead.spec.provider import Plan, Provider, variable_name
 from fairlead.storage.memory import MemoryStore
 from fairlead.transport.http import HttpOptions
@@ -40,7 +38,14 @@ Connect = Callable[[HttpOptions], Transport]
 
 
 def assemble_connection(
-    name: str, wanted: config.Connection, *, source: str, sources: Sources, ports: Ports, connect: Connect
+    name: str,
+    wanted: config.Connection,
+    *,
+    source: str,
+    sources: Sources,
+    ports: Ports,
+    connect: Connect,
+    chaos: Chaos | None = None,
 ) -> Connection:
     """Build one connection; raise `ConfigError` or `UnknownProviderError` naming the file and the key."""
     where = f"{source}: connections.{name}"
@@ -48,16 +53,14 @@ def assemble_connection(
     base_url = wanted.base_url or provider.base_url
     _check_url(base_url, f"{where}.base_url")
     plan = _plan(wanted, provider, where)
-    concurrency = wanted.concurrency or config.Concurrency()
-    if plan and plan.concurrent and not wanted.concurrency:
-        concurrency = config.Concurrency(limit=plan.concurrent)
+    concurrency = concurrency_of(wanted, plan)
     return Connection(
         name,
         provider,
         credentials=_credentials(wanted, provider, where, sources),
         transport=_open(
             connect,
-            _options(wanted, provider, base_url, where, sources, pool=concurrency.limit),
+            _options(wanted, provider, base_url, where, sources, pool=most_at_once(concurrency)),
             where=where,
         ),
         policy=Policy(
@@ -67,10 +70,9 @@ def assemble_connection(
             max_answer_bytes=wanted.max_answer_bytes,
             batch=build_batch(wanted.batch, provider, f"{where}.batch"),
         ),
-        retry=Retry(max_attempts=wanted.retry.max_attempts, base_s=wanted.retry.base_s, cap_s=wanted.retry.cap_s),
-        breaker=Breaker(_breaker_options(wanted, where), on_change=partial(_tell_breaker_change, name, ports)),
-        concurrency=Concurrency(limit=concurrency.limit, queue=concurrency.queue),
-        rate=_rate_limit(wanted, plan),
+        strategies=build_strategies(
+            name, wanted, provider, plan, where=where, chaos=chaos, tell=partial(_tell_breaker_change, name, ports)
+        ),
         ports=ports,
         mappings=build_mappings(wanted.mappings, f"{where}.mappings"),
     )
@@ -130,22 +132,6 @@ def _options(
         max_answer_bytes=wanted.max_answer_bytes,
         pool=pool,
     )
-
-
-def _breaker_options(wanted: config.Connection, where: str) -> BreakerOptions:
-    try:
-        return BreakerOptions(
-            window=wanted.breaker.window,
-            min_attempts=wanted.breaker.min_attempts,
-            failure_share=wanted.breaker.failure_share,
-            open_s=wanted.breaker.open_s,
-            max_open_s=wanted.breaker.max_open_s,
-            probes=wanted.breaker.probes,
-            # A probe waits in line and is sent; after twice its time nobody can be waiting for it.
-            lease_s=2 * wanted.timeouts.attempt_s,
-        )
-    except errors.InvalidSettingError as error:  # it names the setting
-        raise errors.InvalidSettingError(f"{where}.{error.message}", hint=error.hint) from None
 
 
 def _open(connect: Connect, options: HttpOptions, *, where: str) -> Transport:
@@ -212,17 +198,6 @@ def _plan(wanted: config.Connection, provider: Provider, where: str) -> Plan | N
             hint=f"It has: {', '.join(provider.plans) or 'none'}.",
         )
     return provider.plans[name]
-
-
-def _rate_limit(wanted: config.Connection, plan: Plan | None) -> RateLimit | None:
-    """Build the line for the settings' rate, or for the plan's; a bucket only where the vendor says that it is one."""
-    if wanted.rate:
-        return RateLimit(SlidingWindow(wanted.rate.requests, wanted.rate.per_s))
-    if plan is None:
-        return None
-    if plan.burst:
-        return RateLimit(Gcra(plan.requests, plan.per_s, burst=plan.burst))
-    return RateLimit(SlidingWindow(plan.requests, plan.per_s))
 
 
 def _cache_max_age_s(wanted: config.Connection, provider: Provider) -> float:

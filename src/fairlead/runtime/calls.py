@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable, Sequence
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import msgspec
 
@@ -18,8 +18,9 @@ from fairlead.resilience.cache import Cache
 from fairlead.resilience.coalesce import Coalescing
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.join import Join, Joiner
-from fairlead.runtime.pipeline import Begin, Trail, perform
+from fairlead.runtime.pipeline import Begin, perform
 from fairlead.runtime.ports import Ports
+from fairlead.runtime.trail import Trail
 
 
 class CallOptions(TypedDict, total=False):
@@ -28,6 +29,8 @@ class CallOptions(TypedDict, total=False):
     deadline_s: float
     tenant: str | None
     correlation_id: str | None
+    #: `background` for work that nobody waits for: what is `interactive` goes first wherever there is a line.
+    priority: Literal["interactive", "background"]
 
 
 class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +89,7 @@ class Calls:
             correlation_id=options.get("correlation_id") or call_id,
             operation=wanted.operation,
             deadline=Deadline.after(deadline_s, now=started),
+            is_background=options.get("priority") == "background",
             is_hurried=deadline_s < wanted.deadline_s,
             tenant=options.get("tenant"),
         )

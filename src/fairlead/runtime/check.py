@@ -14,8 +14,9 @@ from fairlead.model.deadline import Deadline
 from fairlead.model.operation import Operation
 from fairlead.runtime.assemble import Connect, assemble_connection, assemble_route
 from fairlead.runtime.connection import Connection
-from fairlead.runtime.pipeline import Trail, perform
+from fairlead.runtime.pipeline import perform
 from fairlead.runtime.ports import Ports
+from fairlead.runtime.trail import Trail
 from fairlead.vault.references import resolve
 
 _PROBE_S = 15.0

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 import msgspec
 
 from fairlead import errors
-from fairlead.model.exchange import Transport
+from fairlead.model.exchange import Broken, Transport
+from fairlead.model.message import Response
 from fairlead.model.secret import Secret
 from fairlead.observe.events import ConnectionPaused
 from fairlead.resilience.breaker import Breaker, Ticket
-from fairlead.resilience.concurrency import Concurrency
-from fairlead.resilience.pause import REFUSED, Leave, Pause
+from fairlead.resilience.budget import Budget
+from fairlead.resilience.chaos import Chaos
+from fairlead.resilience.concurrency import Concurrency, Priority
+from fairlead.resilience.hedge import Hedge
+from fairlead.resilience.learned import Learned
+from fairlead.resilience.pause import FREE, REFUSED, Leave, Pause
+from fairlead.resilience.quota import Quota, Reservation, Spent
 from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
 from fairlead.runtime.ports import Ports
 from fairlead.spec.batch import BatchRule
+from fairlead.spec.limits import parse_limits
 from fairlead.spec.mapping import ResponseMapping
 from fairlead.spec.outcomes import Verdict, Wait
 from fairlead.spec.provider import Provider
@@ -28,15 +36,33 @@ from fairlead.spec.watch import Watch
 _UNSAID_PAUSE_S = 1.0
 # However long a vendor asks for, it is tried again once a day.
 _LONGEST_PAUSE_S = 86_400.0
+# Errors that say that the vendor did not count the request.
+_FREE_OF_CHARGE = (errors.ThrottledError, errors.QuotaExhaustedError, errors.AuthenticationError)
 # How long an attempt waits in line here while another vendor could serve it.
 _PATIENCE_S = 1.0
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """Leave for one attempt, to be settled once."""
+    """Leave for one attempt, to be settled once. `reserved` is what it may cost of the quota."""
 
     ticket: Ticket
     leave: Leave
+    reserved: Reservation | None = None
+
+
+class Strategies(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands between a call and the vendor; what is None is not asked."""
+
+    retry: Retry
+    budget: Budget
+    breaker: Breaker
+    concurrency: Concurrency
+    rate: RateLimit | None = None
+    #: What answers say of the vendor's limits; it is one of the windows of `rate`.
+    learned: Learned | None = None
+    quota: Quota | None = None
+    hedge: Hedge | None = None
+    chaos: Chaos | None = None
 
 
 class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +87,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 class Connection:
     """One vendor account. Everything here is synchronous, but for waiting in line."""
 
-    def __init__(  # noqa: PLR0913  # assembled in one place, by name
+    def __init__(  # assembled in one place, by name
         self,
         name: str,
         provider: Provider,
@@ -69,10 +95,7 @@ class Connection:
         credentials: Mapping[str, Secret],
         transport: Transport,
         policy: Policy,
-        retry: Retry,
-        breaker: Breaker,
-        concurrency: Concurrency,
-        rate: RateLimit | None,
+        strategies: Strategies,
         ports: Ports,
         mappings: Mapping[str, ResponseMapping[Any]],
     ) -> None:
@@ -81,10 +104,17 @@ class Connection:
         self.credentials = credentials
         self.transport = transport
         self.policy = policy
-        self.retry = retry
-        self.breaker = breaker
-        self.concurrency = concurrency
-        self.rate = rate
+        self.retry = strategies.retry
+        self.budget = strategies.budget
+        self.breaker = strategies.breaker
+        self.concurrency = strategies.concurrency
+        self.rate = strategies.rate
+        self.learned = strategies.learned
+        self.quota = strategies.quota
+        self.hedge = strategies.hedge
+        self.chaos = strategies.chaos
+        #: Whether an attempt is one exchange, no more: most are.
+        self.is_plain = strategies.hedge is None and strategies.chaos is None
         self.mappings = mappings
         self.pause = Pause()
         self.watch = Watch()
@@ -98,25 +128,47 @@ class Connection:
         self.concurrency.disown()
         self.pause.disown()
 
-    async def admit(self, *, remaining_s: float, is_last: bool) -> Lease:
+    def try_admit(self, now: float, *, is_background: bool) -> Lease | None:
+        """Take leave at once, where nothing stands against it; else `admit` waits for it, or says why not."""
+        ticket = self.breaker.passes
+        if not ticket or self.pause.is_on or self.quota is not None or not self.concurrency.admit():
+            return None
+        if self.rate is not None and self.rate.admit(now, is_background=is_background) is None:
+            self.concurrency.release()
+            return None
+        return Lease(ticket, FREE)
+
+    async def admit(self, *, remaining_s: float, is_last: bool, cost: float, is_background: bool) -> Lease:
         """Take leave for one attempt, waiting in line if need be; raise `RejectedError` where there is none.
 
         The place under the concurrency limit is held until `leave_line`.
         """
         until = self._clock.monotonic() + remaining_s
+        patience_s = remaining_s if is_last else min(remaining_s, _PATIENCE_S)
         lease = self._ask_leave()
-        has_place = False
+        has_place, turn, reserved = False, None, None
         try:
-            has_waited = await self._enter(remaining_s if is_last else min(remaining_s, _PATIENCE_S))
+            has_waited = await self._enter(patience_s, is_background=is_background)
             has_place = True
-            left_s = max(0.0, until - self._clock.monotonic())
-            has_waited |= await self._take_turn(left_s if is_last else min(left_s, _PATIENCE_S))
+            if self.quota is not None:
+                reserved = await self._reserve(self.quota, cost, is_background=is_background)
+            if self.rate is not None:
+                now = self._clock.monotonic()
+                turn = now + await self._take_turn(
+                    self.rate, min(patience_s, max(0.0, until - now)), is_background=is_background
+                )
+                has_waited |= turn > now
+            lease = self._renew(lease, until) if has_waited else lease
         except BaseException:
             self.release(lease)
             if has_place:
                 self.concurrency.release()
+            if self.rate is not None and turn is not None:
+                self.rate.give_back(turn)
+            if self.quota is not None and reserved is not None:
+                await self.quota.give_back(reserved)
             raise
-        return self._renew(lease, until) if has_waited else lease
+        return lease if reserved is None else Lease(lease.ticket, lease.leave, reserved)
 
     def _ask_leave(self) -> Lease:
         """Ask pause and breaker."""
@@ -138,13 +190,20 @@ class Connection:
     def _renew(self, lease: Lease, until: float) -> Lease:
         """Ask again after a wait: the time may be over, the vendor ill, or it may have asked to be left alone."""
         self.release(lease)
-        try:
-            if self._clock.monotonic() >= until:
-                raise errors.DeadlineExceededError("The deadline passed while waiting for a turn at this connection.")
-            return self._ask_leave()
-        except errors.RejectedError:
-            self.concurrency.release()
-            raise
+        if self._clock.monotonic() >= until:
+            raise errors.DeadlineExceededError("The deadline passed while waiting for a turn at this connection.")
+        return self._ask_leave()
+
+    async def _reserve(self, quota: Quota, cost: float, *, is_background: bool) -> Reservation:
+        """Take what the attempt may cost from the vendor's quota; raise `RateLimitedError` where it is used up."""
+        found = await quota.reserve(self._clock.wall(), cost, is_background=is_background)
+        if isinstance(found, Spent):
+            raise errors.RateLimitedError(
+                f"The quota{f' {found.name!r}' if found.name else ''} of this connection has no {cost:g} left.",
+                retry_after_s=found.retry_after_s,
+                hint="Wait for the reset, take a larger plan, or set the connection's quota.",
+            )
+        return found
 
     def leave_line(self) -> None:
         """Give the place under the concurrency limit back."""
@@ -155,28 +214,67 @@ class Connection:
         self.breaker.release(lease.ticket)
         self.pause.release(lease.leave)
 
-    def settle(self, lease: Lease, verdict: Verdict, *, retry_after_s: float | None) -> None:
-        """Learn from an attempt's end."""
-        now = self._clock.monotonic()
-        code = verdict.error.code if verdict.error else None
-        if verdict.error is None:
-            self.breaker.record(lease.ticket, is_good=True, now=now)
-            self.pause.end(now)
+    def forget(self, lease: Lease) -> None:
+        """Settle an attempt whose caller has gone while it was under way."""
+        self.release(lease)
+        if self.learned is not None:
+            self.learned.end()
+
+    def note_limits(self, verdict: Verdict, answer: Response | Broken) -> None:
+        """Learn from an answer what the vendor says is left of its limits."""
+        assert self.learned is not None  # noqa: S101  # who calls has looked
+        if isinstance(answer, Broken):
+            self.learned.end()
             return
+        readings = parse_limits(answer.headers, self.provider.limits, now=self._clock.wall())
+        if not readings:
+            self.learned.end()
+            return
+        was_throttled = verdict.error is errors.ThrottledError
+        self.learned.note(readings, self._clock.monotonic(), was_throttled=was_throttled)
+
+    async def settle_quota(self, lease: Lease, verdict: Verdict, answer: Response | Broken) -> None:
+        """Settle what was reserved, and believe the vendor where it says that less is left than we think.
+
+        What was never sent costs nothing, nor does what was refused for want of a key, a turn or points.
+        """
+        assert self.quota is not None  # noqa: S101  # who calls has looked
+        is_free = isinstance(answer, Broken) and not answer.phase.was_sent
+        if lease.reserved is not None and (is_free or verdict.error in _FREE_OF_CHARGE):
+            await self.quota.give_back(lease.reserved)
+        if isinstance(answer, Response):
+            now = self._clock.wall()
+            for reading in parse_limits(answer.headers, self.provider.limits, now=now):
+                if reading.is_quota and reading.remaining is not None:
+                    await self.quota.note_left(now, reading.remaining)
+
+    def settle_good(self, lease: Lease, seconds: float) -> None:
+        """Learn from an attempt that was served."""
+        now = self._clock.monotonic()
+        self.breaker.record(lease.ticket, is_good=True, now=now, seconds=seconds)
+        if self.pause.is_on:
+            self.pause.end(now)
+
+    def settle(
+        self, lease: Lease, verdict: Verdict, *, seconds: float, message: str, retry_after_s: float | None
+    ) -> None:
+        """Learn from an attempt that was not."""
+        now = self._clock.monotonic()
+        code = verdict.error.code if verdict.error else ""
         if _counts_against_health(verdict):
-            self.breaker.record(lease.ticket, is_good=False, now=now, cause=code)
-        elif verdict.error.is_request_fault:  # it looked at the request, so it serves
+            self.breaker.record(lease.ticket, is_good=False, now=now, seconds=seconds, cause=code, message=message)
+        elif verdict.error is not None and verdict.error.is_request_fault:  # it looked at the request, so it serves
             self.breaker.note_answer(lease.ticket, now=now)
             self.pause.end(now)
         else:
             self.breaker.release(lease.ticket)
-        seconds = self._pause_for(verdict, retry_after_s)
-        if seconds is None:
+        pause_s = self._pause_for(verdict, retry_after_s)
+        if pause_s is None:
             self.pause.release(lease.leave)
         else:
-            seconds = min(seconds, _LONGEST_PAUSE_S)
-            self.pause.begin(seconds, code or "", now)
-            self._ports.events.emit(ConnectionPaused(connection=self.name, seconds=seconds, cause=code or ""))
+            pause_s = min(pause_s, _LONGEST_PAUSE_S)
+            self.pause.begin(pause_s, code, now)
+            self._ports.events.emit(ConnectionPaused(connection=self.name, seconds=pause_s, cause=code))
 
     def _pause_for(self, verdict: Verdict, retry_after_s: float | None) -> float | None:
         if verdict.wait is Wait.QUOTA_RESET:
@@ -198,35 +296,35 @@ class Connection:
             return None
         return seconds_to_reset(self.provider.quota_reset, now=self._clock.wall())
 
-    async def _enter(self, patience_s: float) -> bool:
+    async def _enter(self, patience_s: float, *, is_background: bool) -> bool:
         """Take a place; return whether it had to be waited for."""
         if self.concurrency.admit():
             return False
+        priority = Priority.BACKGROUND if is_background else Priority.INTERACTIVE
         hint = "Raise the connection's concurrency.limit or concurrency.queue."
-        if self.concurrency.is_full():
+        if self.concurrency.is_full(priority):
             raise errors.BulkheadFullError(hint=hint)
-        if not await self.concurrency.wait(patience_s):
+        if not await self.concurrency.wait(patience_s, priority):
             raise errors.BulkheadFullError("No place came free in time at this connection.", hint=hint)
         return True
 
-    async def _take_turn(self, longest_wait_s: float) -> bool:
-        """Take a turn under the rate limit; return whether it had to be waited for."""
-        if self.rate is None:
-            return False
+    async def _take_turn(self, rate: RateLimit, longest_wait_s: float, *, is_background: bool) -> float:
+        """Take a turn under the rate limit; return how long it was waited for."""
         now = self._clock.monotonic()
-        wait = self.rate.admit(now, longest_wait_s=longest_wait_s)
+        wait = rate.admit(now, longest_wait_s=longest_wait_s, is_background=is_background)
         if wait is None:
+            retry_after_s = rate.retry_after_s(now, is_background=is_background)
             raise errors.RateLimitedError(
-                retry_after_s=self.rate.retry_after_s(now),
+                retry_after_s=retry_after_s if retry_after_s < inf else None,
                 hint=f"Set the connection's plan ({', '.join(self.provider.plans)}) or its rate.",
             )
         if wait:
             try:
                 await self._clock.sleep(wait)
             except BaseException:
-                self.rate.give_back(now + wait)
+                rate.give_back(now + wait)
                 raise
-        return wait > 0
+        return wait
 
 
 def _counts_against_health(verdict: Verdict) -> bool:

@@ -20,6 +20,7 @@ from fairlead.runtime.facade import Route
 from fairlead.runtime.http import HttpFacade
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.recipes import RecipesFacade
+from fairlead.runtime.strategies import build_chaos
 from fairlead.transport.connect import connect as open_transport
 
 
@@ -42,6 +43,8 @@ class Fairlead:
         self.settings = settings
         self.ports = ports or Ports()
         sources = ProcessSources(environment)
+        #: Trouble made on purpose, where the settings have rules for it; its switch is `is_on`.
+        self.chaos = build_chaos(settings.chaos, settings.connections, f"{source}: chaos")
         self.connections: Mapping[str, Connection] = {
             name: assemble_connection(
                 name,
@@ -50,6 +53,7 @@ class Fairlead:
                 sources=sources,
                 ports=self.ports,
                 connect=connect,
+                chaos=self.chaos,
             )
             for name, wanted in settings.connections.items()
         }

@@ -25,7 +25,7 @@ from fairlead.model.ports import Clock
 from fairlead.resilience.batch import Batching
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.explain import conceal
-from fairlead.runtime.pipeline import Trail
+from fairlead.runtime.trail import Trail
 from fairlead.spec.batch import BatchRule
 
 if TYPE_CHECKING:

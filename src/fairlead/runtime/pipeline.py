@@ -12,74 +12,24 @@ from inspect import GEN_CLOSED, getgeneratorstate
 from itertools import count
 from typing import Any
 
-import msgspec
-
 from fairlead import errors
-from fairlead.auth.sign import sign
-from fairlead.model.attempt import Attempt
 from fairlead.model.call import Call
 from fairlead.model.exchange import Broken
-from fairlead.model.headers import checked_headers
 from fairlead.model.message import Request, Response
 from fairlead.model.operation import Operation
-from fairlead.model.outcome import Failure, Outcome, Phase
-from fairlead.observe.events import AttemptFinished
-from fairlead.runtime.assess import assess
+from fairlead.model.outcome import Outcome
+from fairlead.observe.events import AttemptFinished, RetryDecided
+from fairlead.resilience.budget import AFTER_REFUSAL, AFTER_TIMEOUT
+from fairlead.runtime.attempt import Step, exchange, judge, learn, wait_after, was_cut_short
+from fairlead.runtime.care import Answered, exchange_with_care
 from fairlead.runtime.connection import Connection, Lease
 from fairlead.runtime.doubt import Doubt
 from fairlead.runtime.drift import tell_drift
-from fairlead.runtime.explain import conceal, explain, explain_stumble
 from fairlead.runtime.ports import Ports
-from fairlead.runtime.streams import hold, is_repeatable, longest_s
-from fairlead.spec.outcomes import Verdict, Wait, classify
-from fairlead.spec.retry_after import parse_retry_after
+from fairlead.runtime.streams import is_repeatable
+from fairlead.runtime.trail import Trail
 
 Begin = Callable[[Connection], Operation[Any]]
-
-
-class Trail:
-    """What a call has been through: its attempts, and the seconds it spent at vendors and waiting.
-
-    `batch_id` is the call that asked for several at once, where this one was joined into it.
-    """
-
-    __slots__ = ("attempts", "batch_id", "vendor_s", "waited_s")
-
-    def __init__(self) -> None:
-        self.attempts: list[Attempt] = []
-        self.batch_id: str | None = None
-        self.vendor_s = 0.0
-        self.waited_s = 0.0
-
-    def note(
-        self,
-        connection: Connection,
-        *,
-        outcome: Outcome = Outcome.NOT_DONE,
-        error: errors.FairleadError | None = None,
-        answer: Response | Broken | None = None,
-        seconds: float = 0.0,
-    ) -> Attempt:
-        """Write an attempt down; without an answer it is our refusal."""
-        attempt = Attempt(
-            connection=connection.name,
-            outcome=outcome,
-            seconds=seconds,
-            was_tried=answer is not None,
-            status=answer.status if isinstance(answer, Response) else None,
-            error=error.code if error else None,
-        )
-        self.attempts.append(attempt)
-        return attempt
-
-
-class Step(msgspec.Struct, frozen=True):
-    """Where an operation stands after an exchange: finished, at its next request, or failed."""
-
-    verdict: Verdict
-    error: errors.FairleadError | None = None
-    next: Request | None = None
-    value: Any = None
 
 
 async def perform(
@@ -136,55 +86,142 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
 
     `left` counts the connections still to be tried, this one included: each gets its share of the time left.
     """
-    failures = restarts = 0
-    doubt = Doubt()
+    visit = Visit(call, connection, trail, ports, left)
     operation = begun(begin, connection)
+    restarts = 0
     try:
         request = first_request(operation, connection, trail)
+        connection.budget.deposit(ports.clock.monotonic())
         while True:
-            share = 1 if doubt.has_any else left  # no other may be asked any more
-            lease = await take_leave(call, connection, trail, ports, left=share)
-            answer, seconds = await exchange(call, connection, lease, request, trail, ports, left=share)
-            step = judge(connection, operation, request, answer)
-            cut_short = call.is_hurried and was_cut_short(answer, seconds, connection)
-            wait_s = learn(connection, lease, step, answer, failures + 1, ports, was_cut_short=cut_short)
-            attempt = trail.note(
-                connection, outcome=step.verdict.outcome, error=step.error, answer=answer, seconds=seconds
-            )
-            ports.events.emit(AttemptFinished(call_id=call.id, operation=call.operation, attempt=attempt))
-            tell_drift(call, connection, ports)
-            doubt.learn(request.effect, step.verdict.outcome, step.error)
+            answer, seconds, lease = await visit.attempt(request)
+            step = visit.conclude(operation, request, lease, answer, seconds)
+            if connection.quota is not None:
+                await connection.settle_quota(lease, step.verdict, answer)
             if step.error is None:
                 if step.next is None:
                     return step.value
-                request, failures = step.next, restarts
+                request, visit.failures = step.next, restarts
                 continue
-            failures += 1
-            step.error.retry_after_s = wait_s
-            has_time = call.deadline.allows(wait_s or 0.0, ports.clock.monotonic())
-            has_tries = failures < connection.retry.max_attempts and is_repeatable(request)
-            may_leave = left > 1 and not doubt.has_any
-            if not (has_time and has_tries and may_repeat(step, connection, doubt, may_leave=may_leave)):
+            if not visit.may_repeat(request, step):
                 raise step.error
-            await wait(wait_s or 0.0, trail, ports)
+            await wait(step.error.retry_after_s or 0.0, trail, ports)
             if getgeneratorstate(operation) == GEN_CLOSED:  # by an answer it could not read; nothing was done yet
-                operation, restarts = begun(begin, connection), failures
+                operation, restarts = begun(begin, connection), visit.failures
                 request = first_request(operation, connection, trail)
     except StopIteration as ended:  # an operation that needs no request
         return ended.value
     except errors.FairleadError as error:
-        final = doubt.final_error(error).locate(
-            provider=connection.provider.id,
-            connection=connection.name,
-            operation=call.operation,
-            call_id=call.id,
-            attempts=tuple(trail.attempts),
-        )
+        final = visit.final_error(error)
         if final is error:
             raise
         raise final from error
     finally:
         operation.close()
+
+
+class Visit:
+    """One operation at one connection: what came of it so far."""
+
+    __slots__ = ("call", "connection", "doubt", "failures", "left", "ports", "trail")
+
+    def __init__(self, call: Call, connection: Connection, trail: Trail, ports: Ports, left: int) -> None:
+        self.call = call
+        self.connection = connection
+        self.trail = trail
+        self.ports = ports
+        self.left = left
+        self.doubt = Doubt()
+        #: Tries of the present request that failed.
+        self.failures = 0
+
+    async def attempt(self, request: Request) -> Answered:
+        """Take leave, waiting in line if need be, and have an exchange."""
+        call, connection, ports = self.call, self.connection, self.ports
+        left = 1 if self.doubt.has_any else self.left  # no other may be asked any more
+        started = ports.clock.monotonic()
+        lease = connection.try_admit(started, is_background=call.is_background)
+        if lease is None:
+            lease = await self._take_leave(request, started, left)
+            started = ports.clock.monotonic()
+        if connection.is_plain:
+            answer, seconds = await exchange(call, connection, lease, request, ports, started=started, left=left)
+        else:
+            answer, seconds, lease = await exchange_with_care(
+                call, connection, lease, request, self.trail, ports, started=started, left=left
+            )
+        self.trail.vendor_s += seconds
+        return answer, seconds, lease
+
+    async def _take_leave(self, request: Request, now: float, left: int) -> Lease:
+        """Take leave for one attempt, waiting in line if need be; a refusal is written down."""
+        call, ports = self.call, self.ports
+        try:
+            return await self.connection.admit(
+                remaining_s=call.deadline.remaining(now),
+                is_last=left == 1,
+                cost=request.cost,
+                is_background=call.is_background,
+            )
+        except errors.RejectedError as error:
+            attempt = self.trail.note(self.connection, error=error)
+            ports.events.emit(AttemptFinished(call_id=call.id, operation=call.operation, attempt=attempt))
+            raise
+        finally:
+            self.trail.waited_s += ports.clock.monotonic() - now
+
+    def conclude(
+        self, operation: Operation[Any], request: Request, lease: Lease, answer: Response | Broken, seconds: float
+    ) -> Step:
+        """Judge an exchange, learn from it, and write it down; an error gets the wait before a repeat makes sense."""
+        call, connection, ports = self.call, self.connection, self.ports
+        step = judge(connection, operation, request, answer)
+        error = step.error
+        cut_short = call.is_hurried and was_cut_short(answer, seconds, connection)
+        asked = learn(connection, lease, step, answer, seconds, ports, was_cut_short=cut_short)
+        attempt = self.trail.note(connection, outcome=step.verdict.outcome, error=error, answer=answer, seconds=seconds)
+        if ports.events.sinks:
+            ports.events.emit(AttemptFinished(call_id=call.id, operation=call.operation, attempt=attempt))
+            tell_drift(call, connection, ports)
+        self.doubt.learn(request.effect, step.verdict.outcome, error)
+        if error is not None:
+            self.failures += 1
+            error.retry_after_s = wait_after(connection, step.verdict, asked, self.failures, ports)
+        return step
+
+    def may_repeat(self, request: Request, step: Step) -> bool:
+        """Whether the same request should go to the same connection again, and the budget has paid for it.
+
+        Not where another can serve at once, and this one asked to be left alone, has no turn free under its rate
+        limit, or has just let the time run out.
+        """
+        error, connection, doubt = step.error, self.connection, self.doubt
+        if not step.verdict.may_repeat or error is None or self.failures >= connection.retry.max_attempts:
+            return False
+        wait_s = error.retry_after_s or 0.0
+        if not self.call.deadline.allows(wait_s, self.ports.clock.monotonic()) or not is_repeatable(request):
+            return False
+        if doubt.has_acted and isinstance(error, errors.UnexpectedAnswerError):
+            return False
+        was_late = isinstance(error, errors.AttemptTimeoutError)
+        if self.left > 1 and not doubt.has_any and (was_late or connection.busy_s() > 0):
+            return False
+        is_paid = connection.budget.withdraw(AFTER_TIMEOUT if was_late else AFTER_REFUSAL)
+        self.ports.events.emit(
+            RetryDecided(
+                call_id=self.call.id, connection=connection.name, is_paid=is_paid, wait_s=wait_s, cause=error.code
+            )
+        )
+        return is_paid
+
+    def final_error(self, error: errors.FairleadError) -> errors.FairleadError:
+        """Return the error with which the connection is left, saying to whom it happened."""
+        return self.doubt.final_error(error).locate(
+            provider=self.connection.provider.id,
+            connection=self.connection.name,
+            operation=self.call.operation,
+            call_id=self.call.id,
+            attempts=tuple(self.trail.attempts),
+        )
 
 
 def begun(begin: Begin, connection: Connection) -> Operation[Any]:
@@ -199,133 +236,6 @@ def first_request(operation: Operation[Any], connection: Connection, trail: Trai
     except errors.UnsupportedFeatureError as error:
         trail.note(connection, error=error)
         raise
-
-
-async def take_leave(call: Call, connection: Connection, trail: Trail, ports: Ports, *, left: int) -> Lease:
-    """Take leave for one attempt; a refusal is written down."""
-    before = ports.clock.monotonic()
-    try:
-        return await connection.admit(remaining_s=call.deadline.remaining(before), is_last=left == 1)
-    except errors.RejectedError as error:
-        attempt = trail.note(connection, error=error)
-        ports.events.emit(AttemptFinished(call_id=call.id, operation=call.operation, attempt=attempt))
-        raise
-    finally:
-        trail.waited_s += ports.clock.monotonic() - before
-
-
-async def exchange(
-    call: Call, connection: Connection, lease: Lease, request: Request, trail: Trail, ports: Ports, *, left: int
-) -> tuple[Response | Broken, float]:
-    """Sign and send one request; return what came and how long it took.
-
-    A cancelled exchange is no attempt: its lease is given back. A stream keeps its place until it is read.
-    """
-    started = ports.clock.monotonic()
-    timeout_s = longest_s(request, connection.policy.attempt_s, call.deadline.remaining(started) / left)
-    is_held = False
-    try:
-        provider, now = connection.provider, ports.clock.wall()
-        wanted = dressed(request, connection)
-        signed = sign(wanted, provider.auth, connection.credentials, base_url=provider.base_url, now=now)
-        answer = await connection.transport.exchange(signed, timeout_s=timeout_s)
-        if isinstance(answer, Response) and answer.stream is not None:
-            answer = await hold(request, answer, connection)
-            is_held = isinstance(answer, Response) and answer.stream is not None
-    except BaseException:
-        connection.release(lease)
-        raise
-    finally:
-        if not is_held:
-            connection.leave_line()
-    seconds = ports.clock.monotonic() - started
-    trail.vendor_s += seconds
-    return answer, seconds
-
-
-def dressed(request: Request, connection: Connection) -> Request:
-    """Return the request with the vendor's fixed headers, and its idempotency key: the same in every repeat."""
-    header = connection.provider.idempotency_header
-    if not connection.provider.fixed_headers and not (request.idempotency_key and header):
-        return request
-    pairs = list(connection.provider.fixed_headers)
-    if pairs:
-        given = {name.lower() for name, _ in request.headers}
-        pairs = [pair for pair in pairs if pair[0].lower() not in given]
-    if request.idempotency_key and header:
-        pairs += checked_headers(((header, request.idempotency_key),))
-    return msgspec.structs.replace(request, headers=(*request.headers, *pairs)) if pairs else request
-
-
-def judge(connection: Connection, operation: Operation[Any], request: Request, answer: Response | Broken) -> Step:
-    """Classify an exchange, and let the operation read a good answer."""
-    verdict = assess(connection.provider, request, answer)
-    if verdict.error is not None or isinstance(answer, Broken):
-        error = explain(verdict, answer, connection)
-        error.response = None if isinstance(answer, Broken) else answer
-        return Step(verdict, error)
-    try:
-        with connection.watch:
-            return Step(verdict, next=operation.send(answer))
-    except StopIteration as ended:
-        return Step(verdict, value=ended.value)
-    except errors.UnexpectedAnswerError as error:
-        seen = Failure.MALFORMED if error.is_garbled else Failure.CHANGED
-        verdict = classify(seen, phase=Phase.ANSWERED, effect=request.effect)
-        error.outcome = verdict.outcome
-        return Step(verdict, conceal(error, connection))
-    except errors.FairleadError as error:  # the provider found a refusal in a good answer, or cannot go on from here
-        said_no = isinstance(error, errors.ProviderError)
-        error.outcome = error.outcome or (Outcome.NOT_DONE if said_no else verdict.outcome)
-        refused = msgspec.structs.replace(verdict, outcome=error.outcome, error=type(error), name="refused in the body")
-        return Step(refused, conceal(error, connection))
-    except Exception as cause:  # noqa: BLE001  # a provider that stumbles over an answer could not read it
-        verdict = classify(Failure.CHANGED, phase=Phase.ANSWERED, effect=request.effect)
-        return Step(verdict, explain_stumble(cause, verdict))
-
-
-def was_cut_short(answer: Response | Broken, seconds: float, connection: Connection) -> bool:
-    """Whether an attempt ran into the call's deadline before the connection's own limit."""
-    is_timeout = isinstance(answer, Broken) and answer.failure is Failure.TIMEOUT
-    return is_timeout and seconds < connection.policy.attempt_s
-
-
-def learn(
-    connection: Connection,
-    lease: Lease,
-    step: Step,
-    answer: Response | Broken,
-    failures: int,
-    ports: Ports,
-    *,
-    was_cut_short: bool,
-) -> float | None:
-    """Tell the connection how the attempt ended; return the seconds after which a repeat makes sense."""
-    asked = None
-    if step.verdict.wait is Wait.RETRY_AFTER and isinstance(answer, Response):
-        asked = parse_retry_after(answer.headers, now=ports.clock.wall())
-    if was_cut_short:
-        connection.release(lease)
-    else:
-        connection.settle(lease, step.verdict, retry_after_s=asked)
-    if step.verdict.wait is Wait.QUOTA_RESET:
-        return connection.quota_wait_s()
-    if step.verdict.wait is Wait.NOTHING:
-        return None
-    paused_s = connection.pause.retry_after_s(ports.clock.monotonic())
-    return max(paused_s, connection.retry.wait_s(failures, ports.random, asked_s=asked))
-
-
-def may_repeat(step: Step, connection: Connection, doubt: Doubt, *, may_leave: bool) -> bool:
-    """Whether the same request should go to the same connection again.
-
-    Not where another can serve at once, and this one asked to be left alone, has no turn free under its rate limit,
-    or has just let the time run out.
-    """
-    if not step.verdict.may_repeat or (doubt.has_acted and isinstance(step.error, errors.UnexpectedAnswerError)):
-        return False
-    is_busy = connection.busy_s() > 0
-    return not (may_leave and (is_busy or isinstance(step.error, errors.AttemptTimeoutError)))
 
 
 def too_late(call: Call, failed: list[errors.FairleadError], trail: Trail) -> errors.FairleadError:

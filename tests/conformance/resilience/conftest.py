@@ -12,7 +12,7 @@ SUBJECTS: list[Callable[[], Subject]] = [Strategies, Engine]
 
 
 #: Those that bound what retries add to the load.
-WITH_BUDGET: list[Callable[[], Subject]] = [Strategies]
+WITH_BUDGET: list[Callable[[], Subject]] = [Strategies, Engine]
 
 
 @pytest.fixture(params=SUBJECTS, ids=lambda make: make.__name__.lower())

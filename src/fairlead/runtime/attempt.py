@@ -1,0 +1,148 @@
+"""One attempt at one connection: sign, send, judge, learn. What to do next is the pipeline's to say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from fairlead import errors
+from fairlead.auth.sign import sign
+from fairlead.model.call import Call
+from fairlead.model.exchange import Broken
+from fairlead.model.headers import checked_headers
+from fairlead.model.message import Request, Response
+from fairlead.model.operation import Operation
+from fairlead.model.outcome import Failure, Outcome, Phase
+from fairlead.runtime.assess import assess
+from fairlead.runtime.connection import Connection, Lease
+from fairlead.runtime.explain import conceal, explain, explain_stumble
+from fairlead.runtime.ports import Ports
+from fairlead.runtime.streams import hold, longest_s
+from fairlead.spec.outcomes import Verdict, Wait, classify
+from fairlead.spec.retry_after import parse_retry_after
+
+
+class Step(msgspec.Struct, frozen=True):
+    """Where an operation stands after an exchange: finished, at its next request, or failed."""
+
+    verdict: Verdict
+    error: errors.FairleadError | None = None
+    next: Request | None = None
+    value: Any = None
+
+
+async def exchange(
+    call: Call, connection: Connection, lease: Lease, request: Request, ports: Ports, *, started: float, left: int
+) -> tuple[Response | Broken, float]:
+    """Sign and send one request; return what came and how long it took.
+
+    A cancelled exchange is no attempt: its lease is given back. A stream keeps its place until it is read.
+    """
+    clock, provider = ports.clock, connection.provider
+    timeout_s = longest_s(request, connection.policy.attempt_s, (call.deadline.at_s - started) / left)
+    is_held = False
+    try:
+        wanted = dressed(request, connection)
+        if provider.auth != ():
+            base_url, now = provider.base_url, clock.wall()
+            wanted = sign(wanted, provider.auth, connection.credentials, base_url=base_url, now=now)
+        answer = await connection.transport.exchange(wanted, timeout_s=max(0.0, timeout_s))
+        if isinstance(answer, Response) and answer.stream is not None:
+            answer = await hold(request, answer, connection)
+            is_held = isinstance(answer, Response) and answer.stream is not None
+        finished = clock.monotonic()
+        if connection.concurrency.is_adaptive:
+            connection.concurrency.record(finished - started, now=finished, is_drop=_is_drop(answer))
+    except BaseException:
+        connection.forget(lease)
+        raise
+    finally:
+        if not is_held:
+            connection.concurrency.release()
+    return answer, finished - started
+
+
+def _is_drop(answer: Response | Broken) -> bool:
+    """Whether the vendor has more to do than it can."""
+    if isinstance(answer, Broken):
+        return answer.failure is Failure.TIMEOUT
+    return answer.status in {429, 503}
+
+
+def dressed(request: Request, connection: Connection) -> Request:
+    """Return the request with the vendor's fixed headers, and its idempotency key: the same in every repeat."""
+    header = connection.provider.idempotency_header
+    if not connection.provider.fixed_headers and not (request.idempotency_key and header):
+        return request
+    pairs = list(connection.provider.fixed_headers)
+    if pairs:
+        given = {name.lower() for name, _ in request.headers}
+        pairs = [pair for pair in pairs if pair[0].lower() not in given]
+    if request.idempotency_key and header:
+        pairs += checked_headers(((header, request.idempotency_key),))
+    return msgspec.structs.replace(request, headers=(*request.headers, *pairs)) if pairs else request
+
+
+def judge(connection: Connection, operation: Operation[Any], request: Request, answer: Response | Broken) -> Step:
+    """Classify an exchange, and let the operation read a good answer."""
+    verdict = assess(connection.provider, request, answer)
+    if verdict.error is not None or isinstance(answer, Broken):
+        error = explain(verdict, answer, connection)
+        error.response = None if isinstance(answer, Broken) else answer
+        return Step(verdict, error)
+    try:
+        with connection.watch:
+            return Step(verdict, next=operation.send(answer))
+    except StopIteration as ended:
+        return Step(verdict, value=ended.value)
+    except errors.UnexpectedAnswerError as error:
+        seen = Failure.MALFORMED if error.is_garbled else Failure.CHANGED
+        verdict = classify(seen, phase=Phase.ANSWERED, effect=request.effect)
+        error.outcome = verdict.outcome
+        return Step(verdict, conceal(error, connection))
+    except errors.FairleadError as error:  # the provider found a refusal in a good answer, or cannot go on from here
+        said_no = isinstance(error, errors.ProviderError)
+        error.outcome = error.outcome or (Outcome.NOT_DONE if said_no else verdict.outcome)
+        refused = msgspec.structs.replace(verdict, outcome=error.outcome, error=type(error), name="refused in the body")
+        return Step(refused, conceal(error, connection))
+    except Exception as cause:  # noqa: BLE001  # a provider that stumbles over an answer could not read it
+        verdict = classify(Failure.CHANGED, phase=Phase.ANSWERED, effect=request.effect)
+        return Step(verdict, explain_stumble(cause, verdict))
+
+
+def was_cut_short(answer: Response | Broken, seconds: float, connection: Connection) -> bool:
+    """Whether an attempt ran into the call's deadline before the connection's own limit."""
+    is_timeout = isinstance(answer, Broken) and answer.failure is Failure.TIMEOUT
+    return is_timeout and seconds < connection.policy.attempt_s
+
+
+def learn(
+    connection: Connection, lease: Lease, step: Step, answer: Response | Broken, seconds: float, ports: Ports,
+    *, was_cut_short: bool,
+) -> float | None:  # fmt: skip
+    """Tell the connection how the attempt ended; return the wait that the vendor asked for, where it did."""
+    asked = None
+    if step.verdict.wait is Wait.RETRY_AFTER and isinstance(answer, Response):
+        asked = parse_retry_after(answer.headers, now=ports.clock.wall())
+    if connection.learned is not None:
+        connection.note_limits(step.verdict, answer)
+    if was_cut_short:
+        connection.release(lease)
+    elif step.error is None:
+        connection.settle_good(lease, seconds)
+    else:
+        connection.settle(lease, step.verdict, seconds=seconds, message=step.error.message, retry_after_s=asked)
+    return asked
+
+
+def wait_after(
+    connection: Connection, verdict: Verdict, asked: float | None, failures: int, ports: Ports
+) -> float | None:
+    """Return the seconds after which a repeat makes sense, or None where the outcome names no wait."""
+    if verdict.wait is Wait.QUOTA_RESET:
+        return connection.quota_wait_s()
+    if verdict.wait is Wait.NOTHING:
+        return None
+    paused_s = connection.pause.retry_after_s(ports.clock.monotonic())
+    return max(paused_s, connection.retry.wait_s(failures, ports.random, asked_s=asked))
