@@ -98,7 +98,6 @@ class Breaker:
         "_open_for_s",
         "_options",
         "_passed",
-        "_passes",
         "_probes",
         "_serial",
         "_slow_s",
@@ -107,6 +106,7 @@ class Breaker:
         "_window",
         "cause",
         "message",
+        "passes",
         "state",
     )
 
@@ -120,8 +120,9 @@ class Breaker:
         self._until = 0.0
         #: The last number given.
         self._serial = 1
-        #: The number with which everybody passes, and the one whose attempts count; 0 where there is none.
-        self._passes = self._counted = self._serial
+        #: The leave that everybody has while it is closed (0 while it is not, and `admit` has to be asked), and the one
+        #: whose attempts count.
+        self.passes = self._counted = self._serial
         #: The number of attempts that, if good, would change nothing: mostly the same, and else an old one or 0.
         self._spotless = 0
         #: The probes that are out, and when their leases end.
@@ -135,8 +136,8 @@ class Breaker:
 
     def admit(self, now: float) -> Ticket | None:
         """Return leave for one attempt, or None; then `retry_after_s` tells when to ask again."""
-        if self._passes:
-            return self._passes
+        if self.passes:
+            return self.passes
         if self.state is State.OPEN and now >= self._until:
             self._change(State.HALF_OPEN)
         if self.state is not State.HALF_OPEN:
@@ -213,11 +214,6 @@ class Breaker:
             self._change(State.CLOSED)
 
     @property
-    def passes(self) -> Ticket:
-        """The leave that everybody has while it is closed; 0 while it is not, and `admit` has to be asked."""
-        return self._passes
-
-    @property
     def failures(self) -> int:
         """How many of the attempts that count failed."""
         return self._window.failed
@@ -266,7 +262,7 @@ class Breaker:
         """Begin a generation: what was given before is worth nothing any more."""
         before, self.state = self.state, state
         self._serial += 1
-        self._passes = self._serial if state in {State.CLOSED, State.FORCED_CLOSED} else 0
+        self.passes = self._serial if state in {State.CLOSED, State.FORCED_CLOSED} else 0
         self._counted = self._serial if state is State.CLOSED else 0
         self._passed = 0
         self._probes.clear()

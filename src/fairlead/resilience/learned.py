@@ -54,6 +54,10 @@ class Learned:
         self._reserve = reserve
         self._under_way = 0.0
 
+    def expect(self, under_way: float) -> None:
+        """Begin with so many requests under way, that left before anybody counted."""
+        self._under_way = under_way
+
     def next_turn(self, now: float, cost: float, *, is_background: bool = False) -> float:
         """Return when the vendor has so much left; for ever `now` while it has said nothing."""
         turn = now

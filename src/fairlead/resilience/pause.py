@@ -20,10 +20,12 @@ REFUSED: Leave = -1
 class Pause:
     """The state machine. `cause` is the code of the error that brought the pause."""
 
-    __slots__ = ("_probe", "_serial", "_until", "cause")
+    __slots__ = ("_probe", "_serial", "_until", "cause", "is_on")
 
     def __init__(self) -> None:
         self._until: float | None = None
+        #: Whether there is one, over or not.
+        self.is_on = False
         self._serial = 0
         #: The number of the probe that is out; `FREE` where none is.
         self._probe = FREE
@@ -33,11 +35,6 @@ class Pause:
     def is_probing(self) -> bool:
         """Whether the probe is out."""
         return self._probe != FREE
-
-    @property
-    def is_on(self) -> bool:
-        """Whether there is one, over or not."""
-        return self._until is not None
 
     def admit(self, now: float) -> Leave:
         """Say whether an attempt may go."""
@@ -57,13 +54,13 @@ class Pause:
         """Pause for some seconds from now; a longer pause that lasts already stays."""
         until = now + seconds
         if self._until is None or until >= self._until:
-            self._until, self.cause = until, cause
+            self._until, self.cause, self.is_on = until, cause, True
         self._probe = FREE
 
     def end(self, now: float) -> None:
         """Resume: an attempt was served. One that was sent before the pause, and served during it, proves nothing."""
         if self._until is not None and now >= self._until:
-            self._until = None
+            self._until, self.is_on = None, False
             self._probe = FREE
 
     def release(self, leave: Leave) -> None:

@@ -31,6 +31,10 @@ class RateLimit:
         #: Turns that were given back, with their costs, earliest first.
         self._gaps: list[tuple[float, float]] = []
 
+    def join(self, window: Window) -> None:
+        """Keep to another window too, from now on."""
+        self._windows = (*self._windows, window)
+
     def admit(
         self, now: float, cost: float = 1.0, *, longest_wait_s: float = 0.0, is_background: bool = False
     ) -> float | None:

@@ -18,7 +18,7 @@ from fairlead.runtime.assess import assess
 from fairlead.runtime.connection import Connection, Lease
 from fairlead.runtime.explain import conceal, explain, explain_stumble
 from fairlead.runtime.ports import Ports
-from fairlead.runtime.streams import hold, longest_s
+from fairlead.runtime.streams import hold
 from fairlead.spec.outcomes import Verdict, Wait, classify
 from fairlead.spec.retry_after import parse_retry_after
 
@@ -40,14 +40,19 @@ async def exchange(
     A cancelled exchange is no attempt: its lease is given back. A stream keeps its place until it is read.
     """
     clock, provider = ports.clock, connection.provider
-    timeout_s = longest_s(request, connection.policy.attempt_s, (call.deadline.at_s - started) / left)
+    timeout_s = (call.deadline.at_s - started) / left
+    attempt_s = connection.policy.attempt_s
+    if timeout_s > attempt_s and request.content is None:  # one that sends a stream takes as long as that
+        timeout_s = attempt_s
     is_held = False
     try:
-        wanted = dressed(request, connection)
+        wanted = request
+        if provider.fixed_headers or request.idempotency_key:
+            wanted = dressed(request, connection)
         if provider.auth != ():
             base_url, now = provider.base_url, clock.wall()
             wanted = sign(wanted, provider.auth, connection.credentials, base_url=base_url, now=now)
-        answer = await connection.transport.exchange(wanted, timeout_s=max(0.0, timeout_s))
+        answer = await connection.transport.exchange(wanted, timeout_s=timeout_s if timeout_s > 0 else 0.0)
         if isinstance(answer, Response) and answer.stream is not None:
             answer = await hold(request, answer, connection)
             is_held = isinstance(answer, Response) and answer.stream is not None
@@ -73,8 +78,6 @@ def _is_drop(answer: Response | Broken) -> bool:
 def dressed(request: Request, connection: Connection) -> Request:
     """Return the request with the vendor's fixed headers, and its idempotency key: the same in every repeat."""
     header = connection.provider.idempotency_header
-    if not connection.provider.fixed_headers and not (request.idempotency_key and header):
-        return request
     pairs = list(connection.provider.fixed_headers)
     if pairs:
         given = {name.lower() for name, _ in request.headers}
@@ -119,18 +122,17 @@ def was_cut_short(answer: Response | Broken, seconds: float, connection: Connect
 
 def learn(
     connection: Connection, lease: Lease, step: Step, answer: Response | Broken, seconds: float, ports: Ports,
-    *, was_cut_short: bool,
+    *, now: float, was_cut_short: bool,
 ) -> float | None:  # fmt: skip
     """Tell the connection how the attempt ended; return the wait that the vendor asked for, where it did."""
     asked = None
     if step.verdict.wait is Wait.RETRY_AFTER and isinstance(answer, Response):
         asked = parse_retry_after(answer.headers, now=ports.clock.wall())
-    if connection.learned is not None:
-        connection.note_limits(step.verdict, answer)
+    connection.note_limits(step.verdict, answer)
     if was_cut_short:
         connection.release(lease)
     elif step.error is None:
-        connection.settle_good(lease, seconds)
+        connection.settle_good(lease, seconds, now)
     else:
         connection.settle(lease, step.verdict, seconds=seconds, message=step.error.message, retry_after_s=asked)
     return asked

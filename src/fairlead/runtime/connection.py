@@ -25,7 +25,7 @@ from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
 from fairlead.runtime.ports import Ports
 from fairlead.spec.batch import BatchRule
-from fairlead.spec.limits import parse_limits
+from fairlead.spec.limits import Reading, parse_limits
 from fairlead.spec.mapping import ResponseMapping
 from fairlead.spec.outcomes import Verdict, Wait
 from fairlead.spec.provider import Provider
@@ -58,7 +58,7 @@ class Strategies(msgspec.Struct, frozen=True, kw_only=True):
     breaker: Breaker
     concurrency: Concurrency
     rate: RateLimit | None = None
-    #: What answers say of the vendor's limits; it is one of the windows of `rate`.
+    #: What answers say of the vendor's limits: one more window, once they say something.
     learned: Learned | None = None
     quota: Quota | None = None
     hedge: Hedge | None = None
@@ -110,6 +110,8 @@ class Connection:
         self.concurrency = strategies.concurrency
         self.rate = strategies.rate
         self.learned = strategies.learned
+        #: Whether the vendor has said something of its limits, so that they are kept.
+        self.is_told = False
         self.quota = strategies.quota
         self.hedge = strategies.hedge
         self.chaos = strategies.chaos
@@ -217,21 +219,31 @@ class Connection:
     def forget(self, lease: Lease) -> None:
         """Settle an attempt whose caller has gone while it was under way."""
         self.release(lease)
-        if self.learned is not None:
+        if self.learned is not None and self.is_told:
             self.learned.end()
 
     def note_limits(self, verdict: Verdict, answer: Response | Broken) -> None:
         """Learn from an answer what the vendor says is left of its limits."""
-        assert self.learned is not None  # noqa: S101  # who calls has looked
-        if isinstance(answer, Broken):
-            self.learned.end()
+        learned = self.learned
+        if learned is None:
             return
-        readings = parse_limits(answer.headers, self.provider.limits, now=self._clock.wall())
-        if not readings:
-            self.learned.end()
-            return
-        was_throttled = verdict.error is errors.ThrottledError
-        self.learned.note(readings, self._clock.monotonic(), was_throttled=was_throttled)
+        readings = () if isinstance(answer, Broken) else self._readings(answer)
+        if readings and not self.is_told:
+            self.is_told = True
+            learned.expect(self.concurrency.limit - self.concurrency.free + 1)
+            self.rate = self.rate or RateLimit()
+            self.rate.join(learned)
+        if readings:
+            was_throttled = verdict.error is errors.ThrottledError
+            learned.note(readings, self._clock.monotonic(), was_throttled=was_throttled)
+        elif self.is_told:
+            learned.end()
+
+    def _readings(self, answer: Response) -> tuple[Reading, ...]:
+        """Return what an answer says of limits; mostly nothing, which is to cost next to nothing."""
+        if not answer.headers or not (self.provider.limits or "limit" in " ".join(answer.headers)):
+            return ()
+        return parse_limits(answer.headers, self.provider.limits, now=self._clock.wall())
 
     async def settle_quota(self, lease: Lease, verdict: Verdict, answer: Response | Broken) -> None:
         """Settle what was reserved, and believe the vendor where it says that less is left than we think.
@@ -244,13 +256,12 @@ class Connection:
             await self.quota.give_back(lease.reserved)
         if isinstance(answer, Response):
             now = self._clock.wall()
-            for reading in parse_limits(answer.headers, self.provider.limits, now=now):
+            for reading in self._readings(answer):
                 if reading.is_quota and reading.remaining is not None:
                     await self.quota.note_left(now, reading.remaining)
 
-    def settle_good(self, lease: Lease, seconds: float) -> None:
+    def settle_good(self, lease: Lease, seconds: float, now: float) -> None:
         """Learn from an attempt that was served."""
-        now = self._clock.monotonic()
         self.breaker.record(lease.ticket, is_good=True, now=now, seconds=seconds)
         if self.pause.is_on:
             self.pause.end(now)

@@ -41,21 +41,21 @@ async def perform(
     first of them that may serve again, if the deadline and `may_wait` allow, and begins another round.
     """
     failed: list[errors.FairleadError] = []
-    waiting = list(candidates)
+    waiting: Sequence[Connection] = candidates
     for rounds in count(1):
         met: dict[Connection, errors.FairleadError] = {}
-        for position, connection in enumerate(waiting):
-            if call.deadline.is_past(ports.clock.monotonic()):
+        left = len(waiting)
+        for connection in waiting:
+            if ports.clock.monotonic() >= call.deadline.at_s:
                 raise too_late(call, failed, trail)
             try:
-                value = await serve(call, connection, begin, trail, ports, left=len(waiting) - position)
+                return await serve(call, connection, begin, trail, ports, left=left), connection
             except errors.FairleadError as error:
                 failed.append(error)
                 met[connection] = error
                 if error.is_request_fault:
                     raise
-            else:
-                return value, connection
+            left -= 1
         if call.deadline.is_past(ports.clock.monotonic()):
             raise too_late(call, failed, trail)
         pause_s = until_next_round(call, met, candidates[-1], rounds, ports) if may_wait else None
@@ -87,10 +87,10 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
     `left` counts the connections still to be tried, this one included: each gets its share of the time left.
     """
     visit = Visit(call, connection, trail, ports, left)
-    operation = begun(begin, connection)
+    operation: Operation[Any] | None = None
     restarts = 0
     try:
-        request = first_request(operation, connection, trail)
+        operation, request = opened(begin, connection, trail)
         connection.budget.deposit(ports.clock.monotonic())
         while True:
             answer, seconds, lease = await visit.attempt(request)
@@ -106,8 +106,8 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
                 raise step.error
             await wait(step.error.retry_after_s or 0.0, trail, ports)
             if getgeneratorstate(operation) == GEN_CLOSED:  # by an answer it could not read; nothing was done yet
-                operation, restarts = begun(begin, connection), visit.failures
-                request = first_request(operation, connection, trail)
+                restarts = visit.failures
+                operation, request = opened(begin, connection, trail)
     except StopIteration as ended:  # an operation that needs no request
         return ended.value
     except errors.FairleadError as error:
@@ -116,7 +116,7 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
             raise
         raise final from error
     finally:
-        operation.close()
+        close(operation)
 
 
 class Visit:
@@ -176,8 +176,9 @@ class Visit:
         call, connection, ports = self.call, self.connection, self.ports
         step = judge(connection, operation, request, answer)
         error = step.error
+        now = ports.clock.monotonic()
         cut_short = call.is_hurried and was_cut_short(answer, seconds, connection)
-        asked = learn(connection, lease, step, answer, seconds, ports, was_cut_short=cut_short)
+        asked = learn(connection, lease, step, answer, seconds, ports, now=now, was_cut_short=cut_short)
         attempt = self.trail.note(connection, outcome=step.verdict.outcome, error=error, answer=answer, seconds=seconds)
         if ports.events.sinks:
             ports.events.emit(AttemptFinished(call_id=call.id, operation=call.operation, attempt=attempt))
@@ -224,15 +225,17 @@ class Visit:
         )
 
 
-def begun(begin: Begin, connection: Connection) -> Operation[Any]:
-    """Return the operation such that even a refusal to make it comes from its first step."""
-    return (yield from begin(connection))
+def close(operation: Operation[Any] | None) -> None:
+    """End an operation that may be in the middle of something."""
+    if operation is not None:
+        operation.close()
 
 
-def first_request(operation: Operation[Any], connection: Connection, trail: Trail) -> Request:
-    """Return what the operation asks first; that the vendor lacks the feature is written down."""
+def opened(begin: Begin, connection: Connection, trail: Trail) -> tuple[Operation[Any], Request]:
+    """Return an operation and what it asks first; that the vendor lacks the feature is written down."""
     try:
-        return next(operation)
+        operation = begin(connection)
+        return operation, next(operation)
     except errors.UnsupportedFeatureError as error:
         trail.note(connection, error=error)
         raise

@@ -147,8 +147,6 @@ def _build(
     windows = _windows(wanted, plan)
     most = min((each.requests for each in _rates(wanted, plan)), default=None)
     learned = (Learned() if most is None else Learned(most=most)) if wanted.learn_limits else None
-    if learned is not None:
-        windows.append(learned)
     return Strategies(
         retry=Retry(max_attempts=retry.max_attempts, base_s=retry.base_s, cap_s=retry.cap_s),
         budget=budget,

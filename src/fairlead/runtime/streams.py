@@ -95,8 +95,3 @@ def is_repeatable(request: Request) -> bool:
     """Whether the request can be sent again as it was: not where a part of its body is gone."""
     content: Any = request.content
     return content is None or not content.is_spent
-
-
-def longest_s(request: Request, attempt_s: float, remaining_s: float) -> float:
-    """Return how long an attempt may take. One that sends a stream takes as long as that, within the deadline."""
-    return remaining_s if request.content is not None else min(attempt_s, remaining_s)
