@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 
 from starlette.types import Receive, Scope
 
@@ -30,7 +30,7 @@ class PassedOn:
         """Whether a part of it is gone already."""
         return self._is_begun
 
-    async def open(self) -> AsyncIterator[bytes]:
+    async def open(self) -> AsyncGenerator[bytes, None]:
         """Yield the pieces as they come; raise `ClientGone`."""
         self._is_begun = True
         if self._begun:
