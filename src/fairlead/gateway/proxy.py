@@ -79,8 +79,8 @@ class Proxy:
         headers = decode_fields(scope["headers"][: scope["extensions"][HEAD_FIELDS]])
         incoming = Incoming(path=path, query=scope["query_string"].decode("latin-1"), headers=headers)
         connection = self._fl.connections.get(name)
-        auth = connection.provider.auth if connection else ()
-        is_shown = self._keys is None or is_known(incoming, auth, self._keys)
+        auth, also = (connection.provider.auth, connection.provider.key_slots) if connection else ((), ())
+        is_shown = self._keys is None or is_known(incoming, auth, self._keys, also)
         if not is_shown and not isinstance(auth, SigV4):
             return _missing_key(), b""
         fields = dict(headers)
@@ -98,7 +98,7 @@ class Proxy:
         body = await take_body(receive, scope, fields, self._bound)
         if not is_shown and not has_hash:
             self._verify(incoming, scope, body if isinstance(body, bytes) else None)
-        incoming = without_keys(incoming, auth, self._keys or ())
+        incoming = without_keys(incoming, auth, self._keys or (), also)
         request = self._request(scope["method"], incoming, fields, body, connection)
         if isinstance(body, PassedOn):
             options.setdefault("deadline_s", _STREAM_S)

@@ -25,6 +25,8 @@ _PRESIGNED = "X-Amz-"
 #: Where AWS clients say what they signed of the body.
 PAYLOAD_HASH = "x-amz-content-sha256"
 OWN_HEADER = "fairlead-key"
+#: The provider's `key_slots`: where else than in `auth` a key may stand.
+Slots = tuple[ApiKey, ...]
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,16 +50,16 @@ def verify_signature(
     )
 
 
-def is_known(incoming: Incoming, auth: Auth, keys: Sequence[Secret]) -> bool:
+def is_known(incoming: Incoming, auth: Auth, keys: Sequence[Secret], also: Slots = ()) -> bool:
     """Whether one of the gateway's keys stands in one of the slots. Every key is compared: the time tells nothing."""
-    found = [Secret(shown) for shown in _shown(incoming, auth) if shown]
+    found = [Secret(shown) for shown in _shown(incoming, auth, also) if shown]
     matches = [shown == key for shown in found for key in keys]
     return any(matches)
 
 
-def without_keys(incoming: Incoming, auth: Auth, keys: Sequence[Secret]) -> Incoming:
+def without_keys(incoming: Incoming, auth: Auth, keys: Sequence[Secret], also: Slots = ()) -> Incoming:
     """Return the request with every slot empty, and in the path the placeholder that signing fills."""
-    places = auth if isinstance(auth, tuple) else ()
+    places = (*(auth if isinstance(auth, tuple) else ()), *also)
     gone = {"authorization", "proxy-authorization", *(key.name.lower() for key in places if key.place is Place.HEADER)}
     if isinstance(auth, Hmac):
         gone |= {auth.header.lower(), auth.timestamp_header.lower(), (auth.id_header or "").lower()}
@@ -86,9 +88,9 @@ def _placeholder(segment: str, key: ApiKey, keys: Sequence[Secret]) -> str:
     return f"{{{key.name}}}" if any(matches) else segment
 
 
-def _shown(incoming: Incoming, auth: Auth) -> Iterator[str]:
+def _shown(incoming: Incoming, auth: Auth, also: Slots) -> Iterator[str]:
     """Yield whatever stands where a key may."""
-    places = auth if isinstance(auth, tuple) else ()
+    places = (*(auth if isinstance(auth, tuple) else ()), *also)
     names = {key.name.lower() for key in places if key.place is Place.HEADER}
     if isinstance(auth, Hmac) and auth.id_header:
         names.add(auth.id_header.lower())
