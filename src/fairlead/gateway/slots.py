@@ -7,6 +7,7 @@ What stood there is taken out; the vendor's own credentials take its place when 
 from __future__ import annotations
 
 import binascii
+import hashlib
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote, unquote_plus
@@ -42,12 +43,17 @@ def verify_signature(
 ) -> None:
     """Raise `SignatureError` unless an AWS client signed with one of the gateway's keys as its secret access key.
 
-    Without a `body`, which is still to come, the hash that was signed is passed on: the vendor holds the body to it.
+    Without a `body`, which is still to come, the hash that was signed is believed, and the body to be held to it.
     """
     fields = scope["headers"][: scope["extensions"][HEAD_FIELDS]]
     verify_v4(
         scope["method"], scope["raw_path"], incoming.query.encode("latin-1"), fields, secrets=keys, now=now, body=body
     )
+
+
+def is_hash(signed: str) -> bool:
+    """Whether the body itself was signed, and not a word that says how it was not."""
+    return len(signed) == hashlib.sha256().digest_size * 2
 
 
 def is_known(incoming: Incoming, auth: Auth, keys: Sequence[Secret], also: Slots = ()) -> bool:
