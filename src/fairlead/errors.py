@@ -37,6 +37,7 @@ FairleadError
 │   ├── QuotaExhaustedError
 │   ├── UnavailableError
 │   └── UnexpectedAnswerError           an answer we cannot read
+├── FileError                       a file on this machine cannot be read or written
 └── OutcomeUnknownError             whether the effect happened is not known yet
 
 The first line of a class's docstring is its default message. `code` is stable: programs may compare it.
@@ -355,6 +356,13 @@ class UnexpectedAnswerError(ProviderError):
         super().__init__(message, hint=hint, outcome=outcome, retry_after_s=retry_after_s, status=status)
         self.path = path
         self.is_garbled = is_garbled
+
+
+class FileError(FairleadError):
+    """A file on this machine cannot be read or written."""
+
+    code = "file"
+    is_request_fault = True  # no other vendor mends it
 
 
 class OutcomeUnknownError(FairleadError):

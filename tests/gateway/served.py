@@ -111,6 +111,7 @@ class Served:
     events: list[Event]
     first: SpoonacularFake
     second: EdamamFake
+    url: str
 
 
 @asynccontextmanager
@@ -133,9 +134,10 @@ async def served(
         listener = listen("127.0.0.1", 0)
         server = build_server(app, handles_signals=False)
         serving = asyncio.create_task(server.serve([listener]))
-        client = Client(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        client = Client(url)
         try:
-            yield Served(client, app, fl, still, events, first, second)
+            yield Served(client, app, fl, still, events, first, second, url)
         finally:
             await client.close()
             server.should_exit = True

@@ -57,6 +57,7 @@ STATUSES = {
     errors.QuotaExhaustedError: 503,
     errors.UnavailableError: 503,
     errors.UnexpectedAnswerError: 502,
+    errors.FileError: 500,
     errors.OutcomeUnknownError: 502,
 }
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+import hashlib
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
 
 from starlette.types import Receive, Scope
 
+from fairlead.errors import SignatureError
 from fairlead.gateway.server import HEAD_FIELDS
 from fairlead.model.headers import Pairs
 
@@ -24,15 +27,34 @@ class PassedOn:
         self._scope = scope
         self._is_begun = False
         self.is_over = False
+        #: The SHA-256, in hex, that the caller has signed: a body with another is not passed on to its end.
+        self.signed_hash: str | None = None
 
     @property
     def is_spent(self) -> bool:
         """Whether a part of it is gone already."""
         return self._is_begun
 
-    async def open(self) -> AsyncIterator[bytes]:
-        """Yield the pieces as they come; raise `ClientGone`."""
+    async def open(self) -> AsyncGenerator[bytes, None]:
+        """Yield the pieces as they come; raise `ClientGone`, and `SignatureError` in place of a wrong end."""
         self._is_begun = True
+        async with aclosing(self._come()) as pieces:
+            if self.signed_hash is None:
+                async for piece in pieces:
+                    yield piece
+                return
+            held, seen = b"", hashlib.sha256()
+            async for piece in pieces:
+                if held:
+                    yield held
+                seen.update(piece)
+                held = piece
+            if seen.hexdigest() != self.signed_hash:
+                raise SignatureError("The body is not the one that was signed.", hint="Send what was signed.")
+            if held:
+                yield held
+
+    async def _come(self) -> AsyncGenerator[bytes, None]:
         if self._begun:
             yield self._begun
             self._begun = b""

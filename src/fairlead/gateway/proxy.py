@@ -19,7 +19,7 @@ from fairlead.errors import FairleadError, InvalidArgumentError
 from fairlead.gateway.answers import error_headers, render_error, render_problem, report_headers
 from fairlead.gateway.body import ClientGone, PassedOn, decode_fields, take_body
 from fairlead.gateway.server import BREAK_OFF, HEAD_FIELDS
-from fairlead.gateway.slots import PAYLOAD_HASH, Incoming, is_known, verify_signature, without_keys
+from fairlead.gateway.slots import PAYLOAD_HASH, Incoming, is_hash, is_known, verify_signature, without_keys
 from fairlead.gateway.veil import Veil
 from fairlead.model.message import METHODS, Request, Response, is_path
 from fairlead.model.outcome import Effect
@@ -79,8 +79,8 @@ class Proxy:
         headers = decode_fields(scope["headers"][: scope["extensions"][HEAD_FIELDS]])
         incoming = Incoming(path=path, query=scope["query_string"].decode("latin-1"), headers=headers)
         connection = self._fl.connections.get(name)
-        auth = connection.provider.auth if connection else ()
-        is_shown = self._keys is None or is_known(incoming, auth, self._keys)
+        auth, also = (connection.provider.auth, connection.provider.key_slots) if connection else ((), ())
+        is_shown = self._keys is None or is_known(incoming, auth, self._keys, also)
         if not is_shown and not isinstance(auth, SigV4):
             return _missing_key(), b""
         fields = dict(headers)
@@ -96,9 +96,11 @@ class Proxy:
             )
         options = _options(fields)
         body = await take_body(receive, scope, fields, self._bound)
-        if not is_shown and not has_hash:
+        if not is_shown and (isinstance(body, bytes) or not has_hash):
             self._verify(incoming, scope, body if isinstance(body, bytes) else None)
-        incoming = without_keys(incoming, auth, self._keys or ())
+        if not is_shown and isinstance(body, PassedOn) and is_hash(fields.get(PAYLOAD_HASH, "")):
+            body.signed_hash = fields[PAYLOAD_HASH]
+        incoming = without_keys(incoming, auth, self._keys or (), also)
         request = self._request(scope["method"], incoming, fields, body, connection)
         if isinstance(body, PassedOn):
             options.setdefault("deadline_s", _STREAM_S)

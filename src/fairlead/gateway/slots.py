@@ -7,6 +7,7 @@ What stood there is taken out; the vendor's own credentials take its place when 
 from __future__ import annotations
 
 import binascii
+import hashlib
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote, unquote_plus
@@ -25,6 +26,8 @@ _PRESIGNED = "X-Amz-"
 #: Where AWS clients say what they signed of the body.
 PAYLOAD_HASH = "x-amz-content-sha256"
 OWN_HEADER = "fairlead-key"
+#: The provider's `key_slots`: where else than in `auth` a key may stand.
+Slots = tuple[ApiKey, ...]
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +43,7 @@ def verify_signature(
 ) -> None:
     """Raise `SignatureError` unless an AWS client signed with one of the gateway's keys as its secret access key.
 
-    Without a `body`, which is still to come, the hash that was signed is passed on: the vendor holds the body to it.
+    Without a `body`, which is still to come, the hash that was signed is believed, and the body to be held to it.
     """
     fields = scope["headers"][: scope["extensions"][HEAD_FIELDS]]
     verify_v4(
@@ -48,16 +51,21 @@ def verify_signature(
     )
 
 
-def is_known(incoming: Incoming, auth: Auth, keys: Sequence[Secret]) -> bool:
+def is_hash(signed: str) -> bool:
+    """Whether the body itself was signed, and not a word that says how it was not."""
+    return len(signed) == hashlib.sha256().digest_size * 2
+
+
+def is_known(incoming: Incoming, auth: Auth, keys: Sequence[Secret], also: Slots = ()) -> bool:
     """Whether one of the gateway's keys stands in one of the slots. Every key is compared: the time tells nothing."""
-    found = [Secret(shown) for shown in _shown(incoming, auth) if shown]
+    found = [Secret(shown) for shown in _shown(incoming, auth, also) if shown]
     matches = [shown == key for shown in found for key in keys]
     return any(matches)
 
 
-def without_keys(incoming: Incoming, auth: Auth, keys: Sequence[Secret]) -> Incoming:
+def without_keys(incoming: Incoming, auth: Auth, keys: Sequence[Secret], also: Slots = ()) -> Incoming:
     """Return the request with every slot empty, and in the path the placeholder that signing fills."""
-    places = auth if isinstance(auth, tuple) else ()
+    places = (*(auth if isinstance(auth, tuple) else ()), *also)
     gone = {"authorization", "proxy-authorization", *(key.name.lower() for key in places if key.place is Place.HEADER)}
     if isinstance(auth, Hmac):
         gone |= {auth.header.lower(), auth.timestamp_header.lower(), (auth.id_header or "").lower()}
@@ -86,9 +94,9 @@ def _placeholder(segment: str, key: ApiKey, keys: Sequence[Secret]) -> str:
     return f"{{{key.name}}}" if any(matches) else segment
 
 
-def _shown(incoming: Incoming, auth: Auth) -> Iterator[str]:
+def _shown(incoming: Incoming, auth: Auth, also: Slots) -> Iterator[str]:
     """Yield whatever stands where a key may."""
-    places = auth if isinstance(auth, tuple) else ()
+    places = (*(auth if isinstance(auth, tuple) else ()), *also)
     names = {key.name.lower() for key in places if key.place is Place.HEADER}
     if isinstance(auth, Hmac) and auth.id_header:
         names.add(auth.id_header.lower())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol
 
 import msgspec
@@ -58,8 +58,8 @@ class Content(Protocol):
         """Whether it has been begun and cannot be begun again: then its request cannot be repeated."""
         ...
 
-    def open(self) -> AsyncIterator[bytes]:
-        """Return the pieces, from the beginning."""
+    def open(self) -> AsyncGenerator[bytes, None]:
+        """Return the pieces, from the beginning. It is closed where not all of them are wanted."""
         ...
 
     def trailers(self) -> Pairs:

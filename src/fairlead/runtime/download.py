@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
+import os
 import re
 from base64 import b64decode
+from collections.abc import Callable
 from contextlib import aclosing
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
-from fairlead.errors import ChecksumError, InvalidRequestError, TransportError
+from fairlead.errors import ChecksumError, FileError, InvalidArgumentError, InvalidRequestError, TransportError
 from fairlead.model.headers import Headers
 from fairlead.model.message import Request, Response
 from fairlead.runtime.calls import CallOptions
@@ -29,6 +33,8 @@ class _Part(msgspec.Struct, kw_only=True):
     #: A strong ETag or a date (RFC 9110 §13.1.5): what proves that the vendor still has the same.
     validator: str = ""
     total: int | None = None
+    #: The digest that the vendor has announced.
+    claimed: str | None = None
 
 
 async def download(
@@ -41,41 +47,49 @@ async def download(
     options: CallOptions,
 ) -> Transfer:
     """Read the answer to a request into a file; see `HttpFacade.download`."""
+    if any(name.lower() in {"range", "if-range"} for name, _ in request.headers):
+        raise InvalidArgumentError("A download asks for ranges itself.", hint="Read a part of a file by `stream`.")
     request = msgspec.structs.replace(request, is_streamed=True)
     part = _PartFile(target)
-    await asyncio.to_thread(part.open)
-    resumed = stuck = 0
+    stuck = 0
     try:
+        await part.work(part.open)
         while True:
-            before = part.size
+            before, error = part.size, None
             try:
                 response = await sender.send(part.asking(request), **options)
+            except InvalidRequestError as refusal:
+                if refusal.status != 416 or not before:  # RFC 9110 §15.5.17: what we have is not the beginning of it
+                    raise
+                await part.work(part.restart)
+                continue
+            try:
                 await _receive(response, part, on_progress)
+            except TransportError as broken:
+                error = broken
+            if error is None and part.is_whole:
                 break
-            except InvalidRequestError as error:
-                if error.status != 416 or not before:  # RFC 9110 §15.5.17: what we have is not the beginning of it
-                    raise
-                await asyncio.to_thread(part.restart)
-            except TransportError as error:
-                stuck = 0 if part.size > before else stuck + 1
-                if error.retry_after_s is None and (stuck >= sender.connection.retry.max_attempts or not part.size):
-                    raise
-            resumed += 1
+            stuck = 0 if part.known.validator and part.size > before else stuck + 1
+            if stuck >= sender.connection.retry.max_attempts:
+                raise error or TransportError("The vendor sends the file in parts that lead nowhere.")
         digest = part.digest.hexdigest()
-        _compare(digest, sha256, part.claimed, target)
+        _compare(digest, sha256, part.known.claimed, target)
+        await part.work(part.finish)
     except ChecksumError:
-        await asyncio.to_thread(part.discard)
+        part.restart()
         raise
     finally:
-        await asyncio.to_thread(part.close)
-    await asyncio.to_thread(part.finish)
-    return Transfer(size=part.size, sha256=digest, path=str(target), resumed=resumed, call=response.call)
+        await part.work(part.close)
+    return Transfer(size=part.size, sha256=digest, path=str(target), resumed=part.resumed, call=response.call)
 
 
 async def _receive(response: Response, part: _PartFile, on_progress: OnTransfer | None) -> None:
+    """Write what comes; raise `TransportError` where it breaks off."""
     stream: Any = response.stream
+    if stream is None:  # 304: there is nothing to write
+        raise InvalidArgumentError("A download cannot be conditional.", hint="Ask by `get` whether it has changed.")
     try:
-        await asyncio.to_thread(part.begin, response)
+        await part.work(part.begin, response)
         waiting: list[bytes] = []
         size = 0
         async with aclosing(aiter(stream)) as pieces:
@@ -84,13 +98,14 @@ async def _receive(response: Response, part: _PartFile, on_progress: OnTransfer 
                     waiting.append(piece)
                     size += len(piece)
                     if size >= PIECE:
-                        await asyncio.to_thread(part.write, b"".join(waiting))
-                        waiting, size = [], 0
+                        # Cancelled, it may be written still: what is taken out here is not written twice.
+                        ready, waiting, size = b"".join(waiting), [], 0
+                        await part.work(part.write, ready)
                         if on_progress:
                             on_progress(TransferProgress(done=part.size, total=part.known.total))
             finally:
                 if waiting:
-                    part.write(b"".join(waiting))
+                    part.writing(part.write, b"".join(waiting))
         if on_progress:
             on_progress(TransferProgress(done=part.size, total=part.known.total))
     finally:
@@ -105,14 +120,31 @@ class _PartFile:
         self._path = target.with_name(f"{target.name}.part")
         self._notes = target.with_name(f"{target.name}.part.json")
         self._file: IO[bytes] | None = None
+        self._is_finished = False
+        #: How often it was gone on with.
+        self.resumed = 0
         self.digest = hashlib.sha256()
         self.size = 0
         self.known = _Part()
-        #: The digest that the vendor has announced.
-        self.claimed: str | None = None
+
+    async def work(self, do: Callable[..., None], *args: Any) -> None:
+        """Do something with the file beside the event loop; raise `FileError` where it cannot be done."""
+        await asyncio.to_thread(self.writing, do, *args)
+
+    def writing(self, do: Callable[..., None], *args: Any) -> None:
+        """Do something with the file; raise `FileError` where it cannot be done."""
+        try:
+            do(*args)
+        except OSError as error:
+            raise FileError(
+                f"{self._target} cannot be written: {error.strerror or error}.",
+                hint="Check its directory, the permissions and the space there; what has come is gone on with then.",
+            ) from None
 
     def open(self) -> None:
         """Open it, and read what an earlier call has left."""
+        if self._target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         try:
             self.known = msgspec.json.decode(self._notes.read_bytes(), type=_Part)
         except (OSError, msgspec.DecodeError):
@@ -130,19 +162,34 @@ class _PartFile:
 
     def begin(self, response: Response) -> None:
         """Take the head of an answer: it goes on where we are, or begins anew."""
-        found = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
-        goes_on = response.status == 206 and found is not None and int(found[1]) == self.size
-        if response.status == 206 and not goes_on:
-            raise TransportError("The vendor sent another part than was asked for.")
-        if not goes_on and self.size:
+        headers = response.headers
+        found = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
+        goes_on = self.size > 0 and response.status == 206
+        if response.status == 206 and not (found and int(found[1]) == self.size and self._is_same(headers)):
             self.restart()
-        length = response.headers.get("content-length", "")
-        total = int(found[3]) if found and found[3] != "*" else int(length) if length.isdigit() else None
-        self.known = _Part(validator=_validator(response.headers), total=total)
+            raise TransportError("The vendor sent another part than was asked for.")
+        self.resumed += goes_on
+        if not goes_on:
+            self.restart()
+            self.known = _Part(validator=_validator(headers))
+        length = headers.get("content-length", "")
+        # A packed answer (RFC 9110 §8.4) is unpacked by now: its length and its digest are not the file's.
+        if headers.get("content-encoding", "identity") == "identity":
+            self.known.total = int(found[3]) if found and found[3] != "*" else int(length) if length.isdigit() else None
+            said = headers.get("repr-digest") or (response.status != 206 and headers.get("content-digest")) or ""
+            if digest := _DIGEST.search(said):
+                self.known.claimed = b64decode(digest[1]).hex()
         self._notes.write_bytes(msgspec.json.encode(self.known))
-        said = response.headers.get("repr-digest") or (not goes_on and response.headers.get("content-digest")) or ""
-        digest = _DIGEST.search(said)
-        self.claimed = b64decode(digest[1]).hex() if digest else None
+
+    def _is_same(self, headers: Headers) -> bool:
+        """Whether a part may be joined to what is there (RFC 9110 §15.3.7.3)."""
+        tag, known = headers.get("etag", ""), self.known.validator
+        return not (tag and known.startswith('"')) or tag == known
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing, as far as is known: a vendor may send less than was asked for (§15.3.7)."""
+        return self.known.total is None or self.size == self.known.total
 
     def write(self, data: bytes) -> None:
         """Add to it."""
@@ -157,21 +204,24 @@ class _PartFile:
             self._file.truncate()
         self.digest, self.size, self.known = hashlib.sha256(), 0, _Part()
 
-    def close(self) -> None:
-        """Close it; what is there may be gone on with."""
-        if self._file is not None:
-            self._file.close()
-
     def finish(self) -> None:
         """Put it in its place, whole."""
+        if self._file is not None:
+            self._file.close()
         self._path.replace(self._target)
         self._notes.unlink(missing_ok=True)
+        self._is_finished = True
 
-    def discard(self) -> None:
-        """Throw it away."""
-        self.close()
-        self._path.unlink(missing_ok=True)
-        self._notes.unlink(missing_ok=True)
+    def close(self) -> None:
+        """Close it; what is there may be gone on with."""
+        if self._file is None:
+            return
+        try:
+            self._file.close()
+        finally:
+            if not self.size and not self._is_finished:
+                self._path.unlink(missing_ok=True)
+                self._notes.unlink(missing_ok=True)
 
     def _note(self, data: bytes) -> None:
         self.digest.update(data)
@@ -179,11 +229,18 @@ class _PartFile:
 
 
 def _validator(headers: Headers) -> str:
-    """Return what tells that it is the same still, where the vendor knows ranges; weak tags do not (§13.1.5)."""
-    if headers.get("accept-ranges", "").lower() == "none":
+    """Return what tells that it is the same still, where the vendor knows ranges; weak ones do not (§13.1.5)."""
+    if headers.get("accept-ranges", "").lower() == "none" or "content-encoding" in headers:
         return ""
     tag = headers.get("etag", "")
-    return tag if tag.startswith('"') else headers.get("last-modified", "")
+    if tag.startswith('"'):
+        return tag
+    changed = headers.get("last-modified", "")
+    try:
+        age = parsedate_to_datetime(headers.get("date", "")) - parsedate_to_datetime(changed)
+    except ValueError:
+        return ""
+    return changed if age.total_seconds() >= 1 else ""  # §8.8.2.2: it may have changed twice in its second
 
 
 def _compare(digest: str, wanted: str | None, claimed: str | None, target: Path) -> None:

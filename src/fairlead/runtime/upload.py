@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from base64 import b64encode
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import aclosing
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
-from fairlead.errors import InvalidArgumentError
+from fairlead.errors import FileError, InvalidArgumentError
 from fairlead.model.headers import Pairs
 from fairlead.model.message import Request
+from fairlead.model.outcome import Outcome
 from fairlead.runtime.calls import CallOptions
 from fairlead.runtime.transfer import PIECE, OnTransfer, Sender, Transfer, TransferProgress
 
@@ -87,28 +90,63 @@ class _Source:
         """Return none."""
         return ()
 
-    async def open(self) -> AsyncIterator[bytes]:
-        """Yield the pieces, and count them."""
+    async def open(self) -> AsyncGenerator[bytes, None]:
+        """Yield the pieces, and count them. What has changed since it was measured is never sent whole: `FileError`."""
         self._is_begun = True
         self.digest, self.sent = hashlib.sha256(), 0
-        async for piece in self._pieces():
-            self.digest.update(piece)
-            self.sent += len(piece)
-            yield piece
-            if self._on_progress:
-                self._on_progress(TransferProgress(done=self.sent, total=self.length))
+        async with aclosing(self._pieces()) as pieces:
+            async for piece in pieces:
+                self.digest.update(piece)
+                self.sent += len(piece)
+                if self.sent == self.length and self.digest.digest() != self.known_digest:
+                    raise _changed(self._source)
+                yield piece
+                if self._on_progress:
+                    self._on_progress(TransferProgress(done=self.sent, total=self.length))
+        if self.length is not None and self.sent < self.length:
+            raise _changed(self._source)
 
-    async def _pieces(self) -> AsyncIterator[bytes]:
+    async def _pieces(self) -> AsyncGenerator[bytes, None]:
         if isinstance(self._source, bytes):
             for begin in range(0, len(self._source), PIECE):
                 yield self._source[begin : begin + PIECE]
         elif isinstance(self._source, Path):
-            file = await asyncio.to_thread(self._source.open, "rb")
+            # Opened and closed here: beside the event loop, a file of a call that is cancelled could be left open.
             try:
-                while piece := await asyncio.to_thread(file.read, PIECE):
+                file = self._source.open("rb")
+            except OSError as error:
+                raise _unreadable(self._source, error) from None
+            with file:
+                # Nobody waits for the end of the file once all of it is sent: the answer may be there by then.
+                while (size := self._next_size()) and (piece := await _read(self._source, file, size)):
                     yield piece
-            finally:
-                await asyncio.to_thread(file.close)
         else:
             async for piece in self._source:
                 yield piece
+
+    def _next_size(self) -> int:
+        """Return how much to read: of a file that has grown since, what was there when it was measured."""
+        return PIECE if self.length is None else min(PIECE, self.length - self.sent)
+
+
+async def _read(path: Path, file: IO[bytes], size: int) -> bytes:
+    try:
+        return await asyncio.to_thread(file.read, size)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> FileError:
+    return FileError(
+        f"{path} cannot be read any more: {error.strerror or error}.",
+        hint="A part of it may have been sent.",
+        outcome=Outcome.UNKNOWN,
+    )
+
+
+def _changed(source: object) -> FileError:
+    return FileError(
+        f"{source if isinstance(source, Path) else 'What was to be sent'} has changed while it was sent.",
+        hint="A part of it was sent, and the rest was not. Send a copy that nobody writes to.",
+        outcome=Outcome.UNKNOWN,
+    )

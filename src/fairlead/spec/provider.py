@@ -173,6 +173,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str
     credentials: tuple[Credential, ...]
     auth: Auth
+    #: Where else the vendor takes a key, and clients of its API may put theirs; `auth` says where ours goes.
+    key_slots: tuple[ApiKey, ...] = ()
     #: Capability name -> the class with its operations; it is made with the name of the connection.
     capabilities: Mapping[str, Callable[[str], Any]]
     #: The cheapest call that proves the credentials.

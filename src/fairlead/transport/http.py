@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -79,6 +80,7 @@ class HttpTransport:
         if self._is_hidden:
             return broken(AddressBlocked(), Phase.QUEUED, self._origin.url)
         until = loop.time() + timeout_s
+        line: Line | None = None
         try:
             line = await self._take(until, progress)
             try:
@@ -87,6 +89,8 @@ class HttpTransport:
                 self.drop(line)
                 raise
         except ENDINGS as error:
+            if line is not None and error is line.sending_error():  # the caller's own, whatever it looks like
+                raise
             return broken(error, progress.phase, self._origin.url)
 
     @property
@@ -306,7 +310,7 @@ def _is_expectant(request: Request) -> bool:
     return any(name.lower() == "expect" and value.lower() == "100-continue" for name, value in request.headers)
 
 
-def _pieces(request: Request) -> AsyncIterable[bytes] | None:
+def _pieces(request: Request) -> AsyncGenerator[bytes, None] | None:
     """Return a body that comes, or goes, in pieces; None for one that is sent at once."""
     if request.content is not None:
         content: Any = request.content
@@ -314,27 +318,29 @@ def _pieces(request: Request) -> AsyncIterable[bytes] | None:
     return _cut(request.body) if len(request.body) > _CHUNK else None
 
 
-async def _cut(body: bytes) -> AsyncIterator[bytes]:
+async def _cut(body: bytes) -> AsyncGenerator[bytes, None]:
     view = memoryview(body)
     for begin in range(0, len(body), _CHUNK):
         yield bytes(view[begin : begin + _CHUNK])
 
 
-async def _measured(content: Content, length: int) -> AsyncIterator[bytes]:
+async def _measured(content: Content, length: int) -> AsyncGenerator[bytes, None]:
     """Yield the pieces of a body whose length was promised; raise `EOFError` where the promise is not kept."""
-    async for piece in content.open():
-        length -= len(piece)
-        if length < 0:
-            break
-        yield piece
+    async with aclosing(content.open()) as pieces:
+        async for piece in pieces:
+            length -= len(piece)
+            if length < 0:
+                break
+            yield piece
     if length:
         raise EOFError("The body to be sent is not as long as was said.")
 
 
-async def _chunked(content: Content) -> AsyncIterator[bytes]:
+async def _chunked(content: Content) -> AsyncGenerator[bytes, None]:
     """Yield the pieces of a body of unknown length, framed (RFC 9112 §7.1)."""
-    async for piece in content.open():
-        if piece:
-            yield b"%x\r\n%b\r\n" % (len(piece), piece)
+    async with aclosing(content.open()) as pieces:
+        async for piece in pieces:
+            if piece:
+                yield b"%x\r\n%b\r\n" % (len(piece), piece)
     trailers = "".join(f"{name}: {value}\r\n" for name, value in content.trailers())
     yield b"0\r\n" + encode(trailers) + b"\r\n"

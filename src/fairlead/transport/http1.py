@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from collections.abc import AsyncIterable
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from math import inf
 
 import httptools
@@ -87,7 +88,7 @@ class Line(asyncio.Protocol):
     async def exchange(
         self,
         head: bytes,
-        content: bytes | AsyncIterable[bytes],
+        content: bytes | AsyncGenerator[bytes, None],
         answer: Incoming,
         *,
         until: float,
@@ -175,14 +176,15 @@ class Line(asyncio.Protocol):
 
     # What is sent.
 
-    async def _send(self, content: AsyncIterable[bytes]) -> None:
-        async for piece in content:
-            while self._writable is not None:
-                await self._writable
-            if not self.is_open:
-                return
-            self.moved_at = self._loop.time()
-            self._transport.write(piece)
+    async def _send(self, content: AsyncGenerator[bytes, None]) -> None:
+        async with aclosing(content):
+            async for piece in content:
+                while self._writable is not None:
+                    await self._writable
+                if not self.is_open:
+                    return
+                self.moved_at = self._loop.time()
+                self._transport.write(piece)
         while self._writable is not None:
             await self._writable
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from functools import partial
 from math import inf
 from typing import Any
@@ -74,6 +75,8 @@ class Http2Transport:
             left_s = until - asyncio.get_running_loop().time()
             return await self._http1.exchange(request, timeout_s=left_s)
         except ENDINGS as error:
+            if progress.is_callers_fault:  # whatever it looks like
+                raise
             return broken(error, progress.phase, self._origin.url)
 
     async def close(self) -> None:
@@ -102,14 +105,15 @@ class Http2Transport:
         has_body = bool(request.body) or request.content is not None
         stream = wire.begin(_head(request, self._origin), is_all=not has_body)
         sending = None
+        limit = asyncio.timeout(self._options.read_s)
         try:
             if request.content is not None:  # it may well be answered while it is on its way
-                sending = asyncio.create_task(_send(wire, stream, request.content))
+                sending = asyncio.create_task(_send(wire, stream, request.content, limit, self._options.read_s))
                 sending.add_done_callback(partial(_end_if_failed, stream))
             else:
                 await wire.send(stream, request.body)
             progress.reach(Phase.WAITING)
-            async with asyncio.timeout(self._options.read_s):
+            async with limit:
                 status, fields = await wire.read_head(stream)
             progress.reach(Phase.RECEIVING)
             headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in fields)
@@ -123,7 +127,8 @@ class Http2Transport:
             if isinstance(error, TimeoutError | asyncio.CancelledError) and wire.heard_at < began_at:
                 wire.retire()  # nothing came at all: the connection itself may be dead
             self.leave(wire, stream, sending)
-            if sending is not None and isinstance(error, BrokenOff) and not sending.cancelled():
+            if isinstance(error, BrokenOff) and sending is not None and sending.done() and not sending.cancelled():
+                progress.is_callers_fault = sending.exception() is not None
                 sending.result()  # what the caller gave us to send cannot be read
             raise
         self.leave(wire, stream, sending)
@@ -266,10 +271,12 @@ class _Opening:
 class _Progress:
     """How far one exchange has got; while it waits for a connection, how far that has."""
 
-    __slots__ = ("_phase", "opening")
+    __slots__ = ("_phase", "is_callers_fault", "opening")
 
     def __init__(self) -> None:
         self._phase = Phase.QUEUED
+        #: What the caller gave us to send has failed.
+        self.is_callers_fault = False
         self.opening: _Opening | None = None
 
     @property
@@ -348,10 +355,13 @@ async def _open_streams(way: Way, opening: _Opening) -> tuple[asyncio.StreamRead
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
-async def _send(wire: Wire, stream: Stream, content: Any) -> None:
-    """Send a body that comes in pieces."""
-    async for piece in content.open():
-        await wire.send(stream, piece, is_last=False)
+async def _send(wire: Wire, stream: Stream, content: Any, limit: asyncio.Timeout, read_s: float) -> None:
+    """Send a body that comes in pieces. As long as it moves, nobody waits for the answer in vain."""
+    async with aclosing(content.open()) as pieces:
+        async for piece in pieces:
+            await wire.send(stream, piece, is_last=False)
+            if stream.head is None and not limit.expired():
+                limit.reschedule(asyncio.get_running_loop().time() + read_s)
     wire.end_sending(stream, [(encode(name.lower()), encode(value)) for name, value in content.trailers()])
 
 

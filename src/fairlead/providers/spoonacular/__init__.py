@@ -143,6 +143,7 @@ PROVIDER = Provider(
         ),
     ),
     auth=(ApiKey("api_key", Place.HEADER, "x-api-key"),),
+    key_slots=(ApiKey("api_key", Place.QUERY, "apiKey"),),
     capabilities={"recipes": SpoonacularRecipes},
     probe=probe,
     # apis.io/rate-limits/spoonacular, 2026-06-03: requests a second, as many at once (free: two), free points a day.
