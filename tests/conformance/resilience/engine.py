@@ -8,7 +8,7 @@ from itertools import count
 from conformance.resilience.subject import Guard, VendorBusyError, VendorFailedError, Work, WrongRequestError
 from fairlead import errors
 from fairlead.model.message import Request
-from scripted import RESET, Answered, World, answer, build_world, plain
+from scripted import RESET, SOUP, Answered, World, answer, build_world, plain, recipes, route
 
 # No call of these cases is to end for want of time, but where it could wait for a circuit.
 _LONG_S, _SHORT_S = 1e7, 0.01
@@ -38,6 +38,33 @@ class Engine:
     def retry(self, *, attempts: int, base_s: float = 0.1, cap_s: float = 5.0) -> Guard:
         numbers = f"max_attempts = {attempts}, base_s = {base_s}, cap_s = {cap_s}"
         return self._guard(f"retry = {{ {numbers} }}\n{_WIDE_OPEN}", _LONG_S)
+
+    def rate(self, *, requests: int, per_s: float) -> Guard:
+        return self._guard(f"rate = {{ requests = {requests}, per_s = {per_s} }}\n{_WIDE_OPEN}", _LONG_S)
+
+    def share(self) -> Guard:
+        works: list[Work] = []
+
+        async def vendor() -> Answered:
+            try:
+                await works[0]()
+            except VendorFailedError:
+                return RESET
+            finally:
+                works.clear()
+            return SOUP
+
+        settings = f"retry = {{ max_attempts = 1 }}\n{_WIDE_OPEN}"
+        no_cache = route("shop", settings="cache = { ttl_s = 0, stale_if_error_s = 0 }")
+        world = build_world(recipes("shop", settings) + no_cache, {"shop": lambda _request: vendor()})
+        self._worlds.append(world)
+
+        async def guarded(work: Work) -> str:
+            works.append(work)
+            page = await world.fl.recipes.search("soup")
+            return "served" if page.items else ""
+
+        return guarded
 
     def _guard(self, settings: str, deadline_s: float) -> Guard:
         works: dict[str, Work] = {}  # by path, for calls overtake each other
@@ -69,6 +96,9 @@ class Engine:
 
     def is_refusal(self, error: BaseException) -> bool:
         return isinstance(error, errors.RejectedError)
+
+    def now(self) -> float:
+        return self._worlds[-1].clock.monotonic()
 
     def advance(self, seconds: float) -> None:
         for world in self._worlds:

@@ -18,6 +18,7 @@ class Naive:
     def __init__(self) -> None:
         self.slept: list[float] = []
         self._wall = 1000.0
+        self._passed = 0.0
 
     def breaker(self, *, failures: int, open_s: float) -> Guard:
         refused = RefusedError("open")
@@ -83,11 +84,43 @@ class Naive:
 
         return guarded
 
+    def rate(self, *, requests: int, per_s: float) -> Guard:
+        begins, used = 0.0, 0
+
+        async def guarded(work: Work) -> str:
+            nonlocal begins, used
+            if self._wall - begins >= per_s:
+                begins, used = self._wall // per_s * per_s, 0
+            if used >= requests:
+                self.advance(begins + per_s - self._wall)
+                begins, used = self._wall, 0
+            used += 1
+            return await work()
+
+        return guarded
+
+    def share(self) -> Guard:
+        running: list[asyncio.Task[str]] = []
+
+        async def guarded(work: Work) -> str:
+            async def ask() -> str:
+                return await work()
+
+            if not running:
+                running.append(asyncio.create_task(ask()))
+            return await running[0]
+
+        return guarded
+
     def is_refusal(self, error: BaseException) -> bool:
         return isinstance(error, RefusedError)
 
+    def now(self) -> float:
+        return self._passed
+
     def advance(self, seconds: float) -> None:
         self._wall += seconds
+        self._passed += seconds
 
     def step_wall(self, seconds: float) -> None:
         self._wall += seconds

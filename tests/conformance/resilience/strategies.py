@@ -8,8 +8,11 @@ from conformance.resilience.subject import Guard, VendorBusyError, VendorFailedE
 from fairlead.errors import BulkheadFullError, CircuitOpenError, RejectedError
 from fairlead.resilience.breaker import Breaker, BreakerOptions
 from fairlead.resilience.budget import AFTER_REFUSAL, Budget
+from fairlead.resilience.coalesce import Coalescing
 from fairlead.resilience.concurrency import Concurrency
+from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
+from fairlead.resilience.windows import SlidingWindow
 from timers import Timers
 
 
@@ -77,12 +80,39 @@ class Strategies:
 
         return guarded
 
+    def rate(self, *, requests: int, per_s: float) -> Guard:
+        machine = RateLimit(SlidingWindow(requests, per_s))
+
+        async def guarded(work: Work) -> str:
+            wait_s = machine.admit(self._timers.now, longest_wait_s=60.0)
+            assert wait_s is not None
+            if wait_s:
+                self.sleep(wait_s)
+            return await work()
+
+        return guarded
+
+    def share(self) -> Guard:
+        machine = Coalescing()
+
+        async def guarded(work: Work) -> str:
+            async def ask() -> str:
+                return await work()
+
+            value, _ = await machine.run("key", ask)
+            return str(value)
+
+        return guarded
+
     def is_refusal(self, error: BaseException) -> bool:
         return isinstance(error, RejectedError)
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.advance(seconds)
+
+    def now(self) -> float:
+        return self._timers.now
 
     def advance(self, seconds: float) -> None:
         self._timers.advance(seconds)

@@ -48,8 +48,20 @@ class Subject(Protocol):
         """Try again after a failure, with jitter; waits take no real time."""
         ...
 
+    def rate(self, *, requests: int, per_s: float) -> Guard:
+        """Let so many begin in any such time; who comes too early waits for a turn."""
+        ...
+
+    def share(self) -> Guard:
+        """Answer all who ask at the same time by one request; the first one's work is done."""
+        ...
+
     def is_refusal(self, error: BaseException) -> bool:
         """Whether the library raised this in place of a call."""
+        ...
+
+    def now(self) -> float:
+        """Return the time that only goes forward, in seconds."""
         ...
 
     def advance(self, seconds: float) -> None:

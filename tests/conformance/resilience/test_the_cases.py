@@ -10,11 +10,26 @@ import pytest
 
 from conformance.resilience import test_breaker_faults as breaker
 from conformance.resilience import test_bulkhead_faults as bulkhead
+from conformance.resilience import test_rate_faults as rate
 from conformance.resilience import test_retry_faults as retry
+from conformance.resilience import test_sharing_faults as sharing
 from conformance.resilience.naive import Naive, RefusedError
-from conformance.resilience.subject import VendorFailedError
+from conformance.resilience.subject import Guard, VendorFailedError, Work
 
 Case = Callable[..., Coroutine[Any, Any, None]]
+
+
+class Shielding(Naive):
+    """The request goes on, whoever goes away."""
+
+    def share(self) -> Guard:
+        guard = super().share()
+
+        async def guarded(work: Work) -> str:
+            return await asyncio.shield(guard(work))
+
+        return guarded
+
 
 #: The case, and its parameters. What is left out asks for a strategy that does something at all.
 FAILING: list[tuple[Case, dict[str, Any]]] = [
@@ -39,11 +54,21 @@ FAILING: list[tuple[Case, dict[str, Any]]] = [
     (retry.test_retry_after_is_cut_short, {"asked_s": 3600}),
     (retry.test_a_request_that_is_wrong_is_repeated, {}),
     (retry.test_more_tries_than_asked_for, {}),
+    (rate.test_more_than_the_limit_go_out_around_a_border, {}),
+    (rate.test_a_wall_clock_that_is_set_moves_the_turns, {"step_s": 500}),
+    (rate.test_a_wall_clock_that_is_set_moves_the_turns, {"step_s": -500}),
+    (sharing.test_who_asked_first_takes_the_others_along, {}),
+    (sharing.test_a_failure_is_kept, {}),
 ]
 
 
 @pytest.mark.parametrize(("case", "parameters"), FAILING, ids=lambda each: getattr(each, "__name__", ""))
 async def test_a_library_with_the_fault_is_seen(case: Case, parameters: dict[str, Any]) -> None:
-    with pytest.raises((AssertionError, TimeoutError, RefusedError)):
+    with pytest.raises((AssertionError, TimeoutError, RefusedError, VendorFailedError)):
         async with asyncio.timeout(0.3):
             await case(Naive(), **parameters)
+
+
+async def test_a_library_that_never_gives_a_request_up_is_seen() -> None:
+    with pytest.raises(AssertionError):
+        await sharing.test_nobody_waits_any_more_and_it_goes_on(Shielding())

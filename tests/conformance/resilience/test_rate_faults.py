@@ -1,0 +1,57 @@
+"""Faults that rate limiters have been seen to have, each as the case that shows it."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.resilience.subject import Guard, Subject
+from conformance.resilience.vendor import Vendor
+
+LIMIT, PER_S = 10, 1.0
+# What the clock of a limiter may round away.
+TICK_S = 0.002
+
+
+async def begun(subject: Subject, guard: Guard, times: int) -> list[float]:
+    """Call one after the other; return when each began."""
+    seen: list[float] = []
+
+    class Noting(Vendor):
+        async def __call__(self) -> str:
+            seen.append(subject.now())
+            return await super().__call__()
+
+    for _ in range(times):
+        assert await guard(Noting()) == "served"
+    return seen
+
+
+def most_in_a_window(seen: list[float]) -> int:
+    """Return how many began within some one window of the limit's length."""
+    return max(sum(0 <= each - first < PER_S - TICK_S for each in seen) for first in seen)
+
+
+async def test_more_than_the_limit_go_out_around_a_border(subject: Subject) -> None:
+    """A vendor that counts in a sliding window, or in windows that begin elsewhere, refuses what is too much."""
+    guard = subject.rate(requests=LIMIT, per_s=PER_S)
+    seen = await begun(subject, guard, 1)
+    subject.advance(PER_S * 0.9)
+    seen += await begun(subject, guard, LIMIT * 3)
+    assert most_in_a_window(seen) <= LIMIT
+
+
+async def test_the_limit_is_not_used(subject: Subject) -> None:
+    """What is allowed is to be had."""
+    guard = subject.rate(requests=LIMIT, per_s=PER_S)
+    seen = await begun(subject, guard, LIMIT * 5)
+    assert seen[-1] - seen[0] < PER_S * 5.5
+
+
+@pytest.mark.parametrize("step_s", [500.0, -500.0])
+async def test_a_wall_clock_that_is_set_moves_the_turns(subject: Subject, step_s: float) -> None:
+    guard = subject.rate(requests=LIMIT, per_s=PER_S)
+    seen = await begun(subject, guard, LIMIT)
+    subject.step_wall(step_s)
+    seen += await begun(subject, guard, LIMIT)
+    assert most_in_a_window(seen) <= LIMIT
+    assert seen[-1] - seen[0] < PER_S * 3
