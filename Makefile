@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 RUN_READY := $(VENV)/ready-to-run
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix docs bench lock clean
+.PHONY: help demo test check fix docs bench rivals lock clean
 
 help:  ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench: $(READY)  ## Measure what the README and the docs state.
 	$(BIN)/python bench/breaker.py
 	$(BIN)/python bench/strategies.py
 
+rivals: $(VENV)-rivals/ready  ## Run the cases of the resilience suite on other libraries, and write their page.
+	$(VENV)-rivals/bin/python bench/rivals/run.py
+
 lock:  ## Resolve the newest versions that the declarations allow into constraints.txt.
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet --upgrade pip
@@ -47,7 +50,7 @@ lock:  ## Resolve the newest versions that the declarations allow into constrain
 	rm -rf $(VENV)-lock
 
 clean:  ## Remove what these targets made.
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-rivals build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/pip:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it with make PYTHON=..." >&2; exit 1; }
@@ -61,4 +64,11 @@ $(RUN_READY): pyproject.toml constraints.txt | $(VENV)/bin/pip
 
 $(READY): $(RUN_READY)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev
+	@touch $@
+
+$(VENV)-rivals/ready: pyproject.toml bench/rivals/constraints.txt
+	@echo "Setting up $(VENV)-rivals ..."
+	@$(PYTHON) -m venv $(VENV)-rivals
+	@$(VENV)-rivals/bin/pip install --quiet --disable-pip-version-check --upgrade --constraint constraints.txt pip
+	@$(VENV)-rivals/bin/pip install --quiet --disable-pip-version-check --constraint bench/rivals/constraints.txt --editable . --group rivals
 	@touch $@

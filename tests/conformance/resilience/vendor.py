@@ -52,7 +52,7 @@ def start(guard: Guard, work: Work, times: int = 1) -> list[asyncio.Task[str]]:
 async def caught(guard: Guard, work: Work) -> BaseException:
     """Call, and return what it raised."""
     (ended,) = await asyncio.gather(*start(guard, work), return_exceptions=True)
-    assert isinstance(ended, BaseException), "it was to fail"
+    assert isinstance(ended, BaseException), "served, where it was not to be"
     return ended
 
 
