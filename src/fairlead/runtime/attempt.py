@@ -21,6 +21,7 @@ from fairlead.runtime.ports import Ports
 from fairlead.runtime.streams import hold
 from fairlead.spec.outcomes import Verdict, Wait, classify
 from fairlead.spec.retry_after import parse_retry_after
+from fairlead.spec.watch import WATCHING
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -94,9 +95,9 @@ def judge(connection: Connection, operation: Operation[Any], request: Request, a
         error = explain(verdict, answer, connection)
         error.response = None if isinstance(answer, Broken) else answer
         return Step(verdict, error)
+    watching = WATCHING.set(connection.watch)
     try:
-        with connection.watch:
-            return Step(verdict, next=operation.send(answer))
+        return Step(verdict, next=operation.send(answer))
     except StopIteration as ended:
         return Step(verdict, value=ended.value)
     except errors.UnexpectedAnswerError as error:
@@ -112,6 +113,8 @@ def judge(connection: Connection, operation: Operation[Any], request: Request, a
     except Exception as cause:  # noqa: BLE001  # a provider that stumbles over an answer could not read it
         verdict = classify(Failure.CHANGED, phase=Phase.ANSWERED, effect=request.effect)
         return Step(verdict, explain_stumble(cause, verdict))
+    finally:
+        WATCHING.reset(watching)
 
 
 def was_cut_short(answer: Response | Broken, seconds: float, connection: Connection) -> bool:
@@ -122,18 +125,15 @@ def was_cut_short(answer: Response | Broken, seconds: float, connection: Connect
 
 def learn(
     connection: Connection, lease: Lease, step: Step, answer: Response | Broken, seconds: float, ports: Ports,
-    *, now: float, was_cut_short: bool,
+    *, was_cut_short: bool,
 ) -> float | None:  # fmt: skip
-    """Tell the connection how the attempt ended; return the wait that the vendor asked for, where it did."""
+    """Tell the connection how an attempt failed; return the wait that the vendor asked for, where it did."""
     asked = None
     if step.verdict.wait is Wait.RETRY_AFTER and isinstance(answer, Response):
         asked = parse_retry_after(answer.headers, now=ports.clock.wall())
-    connection.note_limits(step.verdict, answer)
     if was_cut_short:
         connection.release(lease)
-    elif step.error is None:
-        connection.settle_good(lease, seconds, now)
-    else:
+    elif step.error is not None:
         connection.settle(lease, step.verdict, seconds=seconds, message=step.error.message, retry_after_s=asked)
     return asked
 

@@ -241,7 +241,7 @@ class Connection:
 
     def _readings(self, answer: Response) -> tuple[Reading, ...]:
         """Return what an answer says of limits; mostly nothing, which is to cost next to nothing."""
-        if not answer.headers or not (self.provider.limits or "limit" in " ".join(answer.headers)):
+        if not answer.headers.pairs or not (self.provider.limits or "limit" in " ".join(answer.headers)):
             return ()
         return parse_limits(answer.headers, self.provider.limits, now=self._clock.wall())
 

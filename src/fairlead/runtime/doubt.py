@@ -13,13 +13,10 @@ class Doubt:
     that was sent before it: not by a closed port, and not by a vendor that says 'invalid' because it has one already.
     """
 
-    __slots__ = ("has_acted", "unknown")
-
-    def __init__(self) -> None:
-        #: A step that is not a read is done.
-        self.has_acted = False
-        #: How the request at hand failed when its outcome became unknown.
-        self.unknown: FairleadError | None = None
+    #: A step that is not a read is done.
+    has_acted = False
+    #: How the request at hand failed when its outcome became unknown.
+    unknown: FairleadError | None = None
 
     @property
     def has_any(self) -> bool:

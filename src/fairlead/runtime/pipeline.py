@@ -17,7 +17,7 @@ from fairlead.model.call import Call
 from fairlead.model.exchange import Broken
 from fairlead.model.message import Request, Response
 from fairlead.model.operation import Operation
-from fairlead.model.outcome import Outcome
+from fairlead.model.outcome import Effect, Outcome
 from fairlead.observe.events import AttemptFinished, RetryDecided
 from fairlead.resilience.budget import AFTER_REFUSAL, AFTER_TIMEOUT
 from fairlead.runtime.attempt import Step, exchange, judge, learn, wait_after, was_cut_short
@@ -116,7 +116,8 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
             raise
         raise final from error
     finally:
-        close(operation)
+        if operation is not None:  # it may be in the middle of something
+            operation.close()
 
 
 class Visit:
@@ -176,17 +177,20 @@ class Visit:
         call, connection, ports = self.call, self.connection, self.ports
         step = judge(connection, operation, request, answer)
         error = step.error
-        now = ports.clock.monotonic()
-        cut_short = call.is_hurried and was_cut_short(answer, seconds, connection)
-        asked = learn(connection, lease, step, answer, seconds, ports, now=now, was_cut_short=cut_short)
+        connection.note_limits(step.verdict, answer)
+        if error is None:
+            connection.settle_good(lease, seconds, ports.clock.monotonic())
+        else:
+            self.failures += 1
+            cut_short = call.is_hurried and was_cut_short(answer, seconds, connection)
+            asked = learn(connection, lease, step, answer, seconds, ports, was_cut_short=cut_short)
+            error.retry_after_s = wait_after(connection, step.verdict, asked, self.failures, ports)
         attempt = self.trail.note(connection, outcome=step.verdict.outcome, error=error, answer=answer, seconds=seconds)
         if ports.events.sinks:
             ports.events.emit(AttemptFinished(call_id=call.id, operation=call.operation, attempt=attempt))
             tell_drift(call, connection, ports)
-        self.doubt.learn(request.effect, step.verdict.outcome, error)
-        if error is not None:
-            self.failures += 1
-            error.retry_after_s = wait_after(connection, step.verdict, asked, self.failures, ports)
+        if error is not None or request.effect is not Effect.READ:  # a read that is done leaves no doubt
+            self.doubt.learn(request.effect, step.verdict.outcome, error)
         return step
 
     def may_repeat(self, request: Request, step: Step) -> bool:
@@ -223,12 +227,6 @@ class Visit:
             call_id=self.call.id,
             attempts=tuple(self.trail.attempts),
         )
-
-
-def close(operation: Operation[Any] | None) -> None:
-    """End an operation that may be in the middle of something."""
-    if operation is not None:
-        operation.close()
 
 
 def opened(begin: Begin, connection: Connection, trail: Trail) -> tuple[Operation[Any], Request]:

@@ -19,7 +19,8 @@ _SELDOM = 256
 _MOST_MAPPINGS = 256
 _MOST_FINDINGS = 100
 
-_WATCH: ContextVar[Watch | None] = ContextVar("fairlead_watch", default=None)
+#: Who watches what is read now. Where every call comes by, it is set by hand: `with` is a fifth of a microsecond more.
+WATCHING: ContextVar[Watch | None] = ContextVar("fairlead_watch", default=None)
 
 
 class Memory(msgspec.Struct):
@@ -46,11 +47,11 @@ class Watch:
 
     def __enter__(self) -> None:
         """Watch what is read from here on, in this context."""
-        self._token = _WATCH.set(self)
+        self._token = WATCHING.set(self)
 
     def __exit__(self, *_: object) -> None:
         if self._token is not None:
-            _WATCH.reset(self._token)
+            WATCHING.reset(self._token)
 
     def remember(self, mapping: ResponseMapping[Any]) -> Memory:
         """Return what is known of a mapping."""
@@ -80,7 +81,7 @@ class Watch:
 
 def current_watch() -> Watch | None:
     """Return who watches what is read now."""
-    return _WATCH.get()
+    return WATCHING.get()
 
 
 def is_due(memory: Memory) -> bool:
