@@ -38,6 +38,8 @@ bench: $(READY)  ## Measure what the README and the docs state.
 	$(BIN)/python bench/call.py
 	$(BIN)/python bench/breaker.py
 	$(BIN)/python bench/strategies.py
+	$(BIN)/python bench/pipeline.py
+	$(BIN)/python bench/brownout.py
 
 rivals: $(VENV)-rivals/ready  ## Run the cases of the resilience suite on other libraries, and write their page.
 	$(VENV)-rivals/bin/python bench/rivals/run.py

@@ -227,7 +227,7 @@ class Connection:
         learned = self.learned
         if learned is None:
             return
-        readings = () if isinstance(answer, Broken) else self._readings(answer)
+        readings = self._readings(answer) if isinstance(answer, Response) and answer.headers.pairs else ()
         if readings and not self.is_told:
             self.is_told = True
             learned.expect(self.concurrency.limit - self.concurrency.free + 1)
@@ -241,7 +241,7 @@ class Connection:
 
     def _readings(self, answer: Response) -> tuple[Reading, ...]:
         """Return what an answer says of limits; mostly nothing, which is to cost next to nothing."""
-        if not answer.headers.pairs or not (self.provider.limits or "limit" in " ".join(answer.headers)):
+        if not (self.provider.limits or "limit" in " ".join(answer.headers)):
             return ()
         return parse_limits(answer.headers, self.provider.limits, now=self._clock.wall())
 

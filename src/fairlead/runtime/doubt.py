@@ -17,11 +17,8 @@ class Doubt:
     has_acted = False
     #: How the request at hand failed when its outcome became unknown.
     unknown: FairleadError | None = None
-
-    @property
-    def has_any(self) -> bool:
-        """Whether anything was done, or may have been."""
-        return self.has_acted or self.unknown is not None
+    #: Anything was done, or may have been.
+    has_any = False
 
     def learn(self, effect: Effect, outcome: Outcome, error: FairleadError | None) -> None:
         """Learn from the end of an exchange."""
@@ -29,6 +26,7 @@ class Doubt:
             self.unknown = error
         elif outcome is Outcome.DONE and effect is not Effect.READ:
             self.has_acted, self.unknown = True, None
+        self.has_any = self.has_acted or self.unknown is not None
 
     def final_error(self, error: FairleadError) -> FairleadError:
         """Return the error with which a connection is left: `error`, unless something was or may have been done."""

@@ -116,8 +116,7 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
             raise
         raise final from error
     finally:
-        if operation is not None:  # it may be in the middle of something
-            operation.close()
+        close(operation)
 
 
 class Visit:
@@ -227,6 +226,12 @@ class Visit:
             call_id=self.call.id,
             attempts=tuple(self.trail.attempts),
         )
+
+
+def close(operation: Operation[Any] | None) -> None:
+    """End an operation that may be in the middle of something."""
+    if operation is not None:
+        operation.close()
 
 
 def opened(begin: Begin, connection: Connection, trail: Trail) -> tuple[Operation[Any], Request]:
