@@ -6,7 +6,7 @@ from fairlead.model.exchange import Broken
 from fairlead.model.message import Request, Response
 from fairlead.model.outcome import Phase
 from fairlead.spec.answer import refusal_in, text_at
-from fairlead.spec.outcomes import Verdict, classify, classify_refusal
+from fairlead.spec.outcomes import Verdict, by_table, classify, classify_refusal
 from fairlead.spec.provider import Provider
 
 
@@ -14,11 +14,11 @@ def assess(provider: Provider, request: Request, answer: Response | Broken) -> V
     """Judge an exchange. Where the vendor says errors with a good status, its body is looked into too."""
     if isinstance(answer, Broken):
         return classify(answer.failure, phase=answer.phase, effect=request.effect, rules=provider.errors)
-    code = None
-    if answer.status >= 400:
-        code = text_at(answer, provider.error_code_at)
-    elif provider.ok_codes is not None and answer.status < 300 and answer.body:
-        refusal = refusal_in(answer, provider.error_code_at, provider.ok_codes)
-        if refusal is not None:
-            return classify_refusal(answer.status, refusal, effect=request.effect, rules=provider.errors)
+    if answer.status < 300:
+        if provider.ok_codes is not None and answer.body:
+            refusal = refusal_in(answer, provider.error_code_at, provider.ok_codes)
+            if refusal is not None:
+                return classify_refusal(answer.status, refusal, effect=request.effect, rules=provider.errors)
+        return by_table(answer.status, Phase.ANSWERED, request.effect)
+    code = text_at(answer, provider.error_code_at) if answer.status >= 400 else None
     return classify(answer.status, phase=Phase.ANSWERED, effect=request.effect, rules=provider.errors, code=code)

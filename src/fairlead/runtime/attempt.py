@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -23,6 +23,8 @@ from fairlead.spec.outcomes import Verdict, Wait, classify
 from fairlead.spec.retry_after import parse_retry_after
 from fairlead.spec.watch import WATCHING
 
+Answered: TypeAlias = tuple[Response | Broken, float, Lease]
+
 
 class Step(msgspec.Struct, frozen=True):
     """Where an operation stands after an exchange: finished, at its next request, or failed."""
@@ -35,8 +37,8 @@ class Step(msgspec.Struct, frozen=True):
 
 async def exchange(
     call: Call, connection: Connection, lease: Lease, request: Request, ports: Ports, *, started: float, left: int
-) -> tuple[Response | Broken, float]:
-    """Sign and send one request; return what came and how long it took.
+) -> Answered:
+    """Sign and send one request; return what came, how long it took, and the lease that is to be settled.
 
     A cancelled exchange is no attempt: its lease is given back. A stream keeps its place until it is read.
     """
@@ -66,7 +68,7 @@ async def exchange(
     finally:
         if not is_held:
             connection.concurrency.release()
-    return answer, finished - started
+    return answer, finished - started, lease
 
 
 def _is_drop(answer: Response | Broken) -> bool:

@@ -17,13 +17,12 @@ from fairlead.model.outcome import Effect, Failure, Outcome, Phase
 from fairlead.observe.events import ChaosApplied, Hedged
 from fairlead.resilience.chaos import Corrupt, Fail, LoseAnswer, Trouble, damaged
 from fairlead.resilience.hedge import Hedge
-from fairlead.runtime.attempt import exchange
+from fairlead.runtime.attempt import Answered, exchange
 from fairlead.runtime.connection import Connection, Lease
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.trail import Trail
 
-Answered: TypeAlias = tuple[Response | Broken, float, Lease]
-_Running: TypeAlias = "asyncio.Task[tuple[Response | Broken, float]]"
+_Running: TypeAlias = "asyncio.Task[Answered]"
 
 
 def _answer(status: int) -> Response:
@@ -59,11 +58,9 @@ async def exchange_with_care(
         trouble = chaos.decide(connection.name, call.operation, now=ports.clock.wall(), random=ports.random)
         if trouble is not None:
             trail.chaos = type(trouble.fault).__name__.lower() if trouble.fault else "delay"
-            answer, seconds = await _troubled(call, connection, lease, request, trouble, ports, left=left)
-            return answer, seconds, lease
+            return await _troubled(call, connection, lease, request, trouble, ports, left=left)
     if hedge is None or request.effect is not Effect.READ or request.is_streamed:
-        answer, seconds = await exchange(call, connection, lease, request, ports, started=started, left=left)
-        return answer, seconds, lease
+        return await exchange(call, connection, lease, request, ports, started=started, left=left)
     race = _Race(call, connection, request, ports, left=left)
     try:
         return await race.run(hedge, lease, started, trail)
@@ -86,9 +83,10 @@ class _Race:
         first = self._start(lease, started)
         delay_s = hedge.delay_s()
         if delay_s is None or await self._has_ended(first, delay_s) or not self._start_second(hedge):
-            answer, seconds = await first
-            hedge.record(seconds)
-            return answer, seconds, self._running.pop(first)
+            answered = await first
+            hedge.record(answered[1])
+            del self._running[first]
+            return answered
         winner = await self._better_one()
         (loser,) = self._running.keys() - {winner}
         clock = self._ports.clock
@@ -101,8 +99,8 @@ class _Race:
         trail.attempts.append(
             Attempt(connection=self._connection.name, outcome=Outcome.NOT_DONE, seconds=seconds, error="hedged")
         )
-        answer, seconds = winner.result()
-        return answer, seconds, self._running.pop(winner)
+        del self._running[winner]
+        return winner.result()
 
     async def end(self) -> None:
         """Cancel what is still under way; an answer that nobody waited for says nothing."""
@@ -154,13 +152,13 @@ class _Race:
 def _is_good(task: _Running) -> bool:
     if task.exception() is not None:
         return True  # of ours, or of the caller's: it is to be seen
-    answer, _ = task.result()
+    answer, _, _ = task.result()
     return isinstance(answer, Response) and answer.status < 500 and answer.status != 429
 
 
 async def _troubled(
     call: Call, connection: Connection, lease: Lease, request: Request, trouble: Trouble, ports: Ports, *, left: int
-) -> tuple[Response | Broken, float]:
+) -> Answered:
     """Have an exchange that goes as a rule wants it."""
     fault, clock = trouble.fault, ports.clock
     name = type(fault).__name__ if fault else "Delay"
@@ -176,11 +174,11 @@ async def _troubled(
     if isinstance(fault, Fail):
         connection.forget(lease)
         connection.leave_line()
-        return FAILURES[fault.code], clock.monotonic() - started
-    answer, _ = await exchange(call, connection, lease, request, ports, started=clock.monotonic(), left=left)
+        return FAILURES[fault.code], clock.monotonic() - started, lease
+    answer, _, _ = await exchange(call, connection, lease, request, ports, started=clock.monotonic(), left=left)
     if isinstance(answer, Response) and answer.stream is None:
         if isinstance(fault, LoseAnswer):
             answer = _LOST
         elif isinstance(fault, Corrupt):
             answer = msgspec.structs.replace(answer, body=damaged(answer.body, fault.damage))
-    return answer, clock.monotonic() - started
+    return answer, clock.monotonic() - started, lease

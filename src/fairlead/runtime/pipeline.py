@@ -7,7 +7,7 @@ line, in backoff and at the socket, all of it bounded by the call's one deadline
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from inspect import GEN_CLOSED, getgeneratorstate
 from itertools import count
 from typing import Any
@@ -20,8 +20,8 @@ from fairlead.model.operation import Operation
 from fairlead.model.outcome import Effect, Outcome
 from fairlead.observe.events import AttemptFinished, RetryDecided
 from fairlead.resilience.budget import AFTER_REFUSAL, AFTER_TIMEOUT
-from fairlead.runtime.attempt import Step, exchange, judge, learn, wait_after, was_cut_short
-from fairlead.runtime.care import Answered, exchange_with_care
+from fairlead.runtime.attempt import Answered, Step, exchange, judge, learn, wait_after, was_cut_short
+from fairlead.runtime.care import exchange_with_care
 from fairlead.runtime.connection import Connection, Lease
 from fairlead.runtime.doubt import Doubt
 from fairlead.runtime.drift import tell_drift
@@ -134,23 +134,25 @@ class Visit:
         #: Tries of the present request that failed.
         self.failures = 0
 
-    async def attempt(self, request: Request) -> Answered:
-        """Take leave, waiting in line if need be, and have an exchange."""
+    def attempt(self, request: Request) -> Coroutine[Any, Any, Answered]:
+        """Take leave and have an exchange; to be awaited at once. Mostly nothing else is to be awaited than that."""
         call, connection, ports = self.call, self.connection, self.ports
         left = 1 if self.doubt.has_any else self.left  # no other may be asked any more
-        started = ports.clock.monotonic()
-        lease = connection.try_admit(started, is_background=call.is_background)
+        now = ports.clock.monotonic()
+        lease = connection.try_admit(now, is_background=call.is_background)
+        if lease is not None and connection.is_plain:
+            return exchange(call, connection, lease, request, ports, started=now, left=left)
+        return self._attempt_with_care(request, lease, now, left)
+
+    async def _attempt_with_care(self, request: Request, lease: Lease | None, now: float, left: int) -> Answered:
+        """Wait in line if need be, and have an exchange, or what takes its place."""
+        call, connection, ports = self.call, self.connection, self.ports
         if lease is None:
-            lease = await self._take_leave(request, started, left)
-            started = ports.clock.monotonic()
+            lease = await self._take_leave(request, now, left)
+            now = ports.clock.monotonic()
         if connection.is_plain:
-            answer, seconds = await exchange(call, connection, lease, request, ports, started=started, left=left)
-        else:
-            answer, seconds, lease = await exchange_with_care(
-                call, connection, lease, request, self.trail, ports, started=started, left=left
-            )
-        self.trail.vendor_s += seconds
-        return answer, seconds, lease
+            return await exchange(call, connection, lease, request, ports, started=now, left=left)
+        return await exchange_with_care(call, connection, lease, request, self.trail, ports, started=now, left=left)
 
     async def _take_leave(self, request: Request, now: float, left: int) -> Lease:
         """Take leave for one attempt, waiting in line if need be; a refusal is written down."""
@@ -176,6 +178,7 @@ class Visit:
         call, connection, ports = self.call, self.connection, self.ports
         step = judge(connection, operation, request, answer)
         error = step.error
+        self.trail.vendor_s += seconds
         connection.note_limits(step.verdict, answer)
         if error is None:
             connection.settle_good(lease, seconds, ports.clock.monotonic())

@@ -197,7 +197,8 @@ class ErrorRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @cache
-def _by_table(seen: Failure | int, phase: Phase, effect: Effect) -> Verdict:
+def by_table(seen: Failure | int, phase: Phase, effect: Effect) -> Verdict:
+    """Judge an exchange by the table alone, where no rule of a vendor can be about it."""
     row = _row_for(seen, phase)
     is_transient = row.is_transient and (not row.only_if_keyed or effect is Effect.IDEMPOTENT)
     return _verdict(
@@ -230,7 +231,7 @@ def classify(
             return _verdict(
                 outcome, effect, is_transient=rule.is_transient, wait=rule.wait, error=rule.error, name=name
             )
-    return _by_table(seen, phase, effect)
+    return by_table(seen, phase, effect)
 
 
 def classify_refusal(status: int, code: str, *, effect: Effect, rules: tuple[ErrorRule, ...] = ()) -> Verdict:
