@@ -105,8 +105,8 @@ def ours(vendor: Vendor, *, turns: bool = False) -> Run:
     def operation(_connection: Connection) -> Operation[Response]:
         return (yield REQUEST)
 
-    async def run() -> object:
-        return await perform(call, candidates, operation, Trail(), ports)
+    def run() -> Awaitable[object]:
+        return perform(call, candidates, operation, Trail(), ports)
 
     return run
 

@@ -16,7 +16,7 @@ from fairlead.resilience.budget import BudgetOptions
 from fairlead.resilience.hedge import HedgeOptions
 
 EXPLANATION = Path(__file__).parents[2] / "docs" / "explanation"
-PAGES = ("breaker.md", "retry.md", "concurrency.md", "hedging.md")
+PAGES = ("breaker.md", "retry.md", "concurrency.md", "hedging.md", "chaos.md")
 REFRESH = "make fix"
 _BLOCK = re.compile(r"<!-- defaults: (?P<name>\w+) -->\n.*?<!-- /defaults -->", re.DOTALL)
 
@@ -36,6 +36,8 @@ SOURCES = {
     "Concurrency": Source(config.Concurrency, config.Concurrency, "concurrency"),
     "Adaptive": Source(config.Adaptive, config.Adaptive, "concurrency.adaptive"),
     "Hedge": Source(HedgeOptions, config.Hedge, "hedge"),
+    "Chaos": Source(config.Chaos, config.Chaos, "chaos"),
+    "ChaosRule": Source(config.ChaosRule, config.ChaosRule, "chaos.rules"),
 }
 
 
