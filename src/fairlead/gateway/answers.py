@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from fairlead import errors
 from fairlead.model.answer import Answer
+from fairlead.model.attempt import Attempt
 from fairlead.model.call import CallReport
 
 #: The first class that fits decides.
@@ -53,7 +54,14 @@ def report_headers(report: CallReport) -> dict[str, str]:
         "fairlead-cache": report.cache.value,
         "fairlead-overhead-ms": f"{report.overhead_s * 1000:.2f}",
         "age": str(int(report.age_s)),
+        **_chaos(report.attempts),
     }
+
+
+def _chaos(attempts: Sequence[Attempt]) -> dict[str, str]:
+    """Return what was made to go wrong on purpose, as a header, where something was."""
+    made = dict.fromkeys(attempt.chaos for attempt in attempts if attempt.chaos)
+    return {"fairlead-chaos": ", ".join(map(str, made))} if made else {}
 
 
 def error_headers(error: errors.FairleadError) -> dict[str, str]:
@@ -61,7 +69,7 @@ def error_headers(error: errors.FairleadError) -> dict[str, str]:
     if not error.call_id:
         return {}
     tried = sum(attempt.was_tried for attempt in error.attempts)
-    return {"fairlead-call-id": error.call_id, "fairlead-attempts": str(tried)}
+    return {"fairlead-call-id": error.call_id, "fairlead-attempts": str(tried), **_chaos(error.attempts)}
 
 
 def status_of(kind: type[errors.FairleadError]) -> int:
