@@ -34,10 +34,7 @@ docs: $(READY)  ## Build the documentation into build/docs.
 	$(BIN)/python -m zensical build --strict
 
 bench: $(READY)  ## Measure what the README and the docs state.
-	$(BIN)/python bench/start.py
-	$(BIN)/python bench/call.py
-	$(BIN)/python bench/breaker.py
-	$(BIN)/python bench/strategies.py
+	$(BIN)/python bench/run.py
 
 lock:  ## Resolve the newest versions that the declarations allow into constraints.txt.
 	$(PYTHON) -m venv $(VENV)-lock

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from fairlead.testing.faults import Faults
 from gateway.served import VENDOR_KEYS, served
+
+pytestmark = pytest.mark.uvloop  # as `fairlead serve` runs
 
 DEAD = Faults(error_share=1.0)
 

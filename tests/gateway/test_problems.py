@@ -19,6 +19,8 @@ from gateway.served import CONFIG, KEY, VENDOR_KEYS, problem, served
 from raw_server import reply, serve
 from stages import http
 
+pytestmark = pytest.mark.uvloop  # as `fairlead serve` runs
+
 STATUSES = {
     errors.FairleadError: 500,
     errors.ConfigError: 500,

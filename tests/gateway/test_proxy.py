@@ -14,6 +14,8 @@ from gateway.proxied import BEARER, KEY, VENDOR_KEY, Answer, proxied, request
 from raw_server import Peer, ignore, reply, reply_once
 from stages import http
 
+pytestmark = pytest.mark.uvloop  # as `fairlead serve` runs
+
 OK = http(200, b'{"fine": true}')
 
 

@@ -11,6 +11,8 @@ from gateway.proxied import KEY, PATIENCE_S, Caller, proxied, request
 from raw_server import Peer, let_the_client_read, reply
 from stages import http
 
+pytestmark = pytest.mark.uvloop  # as `fairlead serve` runs
+
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: %b\r\n%b\r\n"
 PIECE = b"x" * 65_536
 MANY = 1_600  # about 100 MB

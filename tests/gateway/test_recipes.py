@@ -14,6 +14,8 @@ from fairlead.runtime.ports import SystemClock
 from fairlead.testing.faults import Faults
 from gateway.served import VENDOR_KEYS, problem, served
 
+pytestmark = pytest.mark.uvloop  # as `fairlead serve` runs
+
 DEAD = Faults(error_share=1.0)
 
 

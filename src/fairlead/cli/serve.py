@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import sys
 
@@ -54,7 +53,7 @@ def command(config: str, host: str | None, port: int | None, *, as_json: bool) -
     else:
         err.print(f"[bold green]Fairlead[/] serves on [bold]{plain(url)}[/]  [dim]Ctrl-C ends it[/]")
     server = build_server(build_app(fl, metrics, keys=keys))
-    asyncio.run(server.serve([listener]))
+    server.run([listener])
     if not as_json:
         err.print("[dim]stopped[/]")
     sys.exit(0 if server.started else 1)

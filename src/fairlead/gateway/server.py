@@ -11,7 +11,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -21,6 +21,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 BREAK_OFF = "fairlead.break_off"
 #: Likewise how many of the scope's headers stood before the body: the server adds those after it to the same list.
 HEAD_FIELDS = "fairlead.head_fields"
+# What may wait for the end of one go of the event loop, in bytes.
+_HELD_BYTES = 64 * 1024
 
 
 def build_server(app: ASGIApp, *, handles_signals: bool = True) -> uvicorn.Server:
@@ -61,6 +63,10 @@ class _Tenant(uvicorn.Server):
 class _Protocol(HttpToolsProtocol):
     """HTTP/1.1 as uvicorn speaks it, and the extensions."""
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begin."""
+        super().connection_made(cast("asyncio.Transport", _Corked(transport)))
+
     def on_headers_complete(self) -> None:
         """Note how many fields the head has, before those of the end join them."""
         super().on_headers_complete()
@@ -75,6 +81,50 @@ class _Protocol(HttpToolsProtocol):
             await app(scope, receive, tail.send)
 
         super()._start_asgi_task(cycle, extended)
+
+
+class _Corked:
+    """The way to a caller. What is written in one go of the event loop leaves together: of a short answer, all.
+
+    uvicorn writes the head and each piece of a body for itself, and every write is a call of the kernel, which costs
+    more than everything else that is done about it.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._call_soon = asyncio.get_running_loop().call_soon
+        self._held: list[bytes] = []
+        self._size = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write soon; at once where much has come together."""
+        if not data:
+            return
+        if not self._held:
+            self._call_soon(self._flush)
+        self._held.append(data)
+        self._size += len(data)
+        if self._size > _HELD_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        """Close after what was written."""
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once; what was written before that is not held back."""
+        self._flush()
+        self._transport.abort()
+
+    def _flush(self) -> None:
+        if self._held:
+            held, self._held, self._size = self._held, [], 0
+            if not self._transport.is_closing():
+                self._transport.writelines(held)
 
 
 class _Tail:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from math import inf
+from typing import cast
 
 import httptools
 
@@ -223,8 +224,7 @@ class Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # TCP has no other
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass, but behaves as one
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:

@@ -124,7 +124,7 @@ class Http2Transport:
                 return Response(status=status, headers=headers, stream=body)
             whole = b"" if request.method == "HEAD" else await self._read(wire, stream, headers, unpacker)
         except BaseException as error:
-            if isinstance(error, TimeoutError | asyncio.CancelledError) and wire.heard_at < began_at:
+            if isinstance(error, TimeoutError | asyncio.CancelledError) and wire.heard_at <= began_at:
                 wire.retire()  # nothing came at all: the connection itself may be dead
             self.leave(wire, stream, sending)
             if isinstance(error, BrokenOff) and sending is not None and sending.done() and not sending.cancelled():

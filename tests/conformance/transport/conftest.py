@@ -14,7 +14,14 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(ca, str(file))
 
 
-@pytest.fixture(params=CLIENTS, ids=lambda client: client.name)
+IN_UVLOOP = [
+    pytest.param(client, marks=pytest.mark.uvloop, id=f"{client.name}-uvloop")
+    for client in CLIENTS
+    if client.name == "http1"  # uvloop's sockets go by the same protocol; the other client's streams are asyncio's own
+]
+
+
+@pytest.fixture(params=[*CLIENTS, *IN_UVLOOP], ids=lambda client: client.name)
 def client(request: pytest.FixtureRequest) -> Client:
     made = request.param
     assert isinstance(made, Client)
