@@ -17,7 +17,8 @@ import msgspec
 
 from fairlead import errors
 from fairlead.cli.main import COMMANDS, exit_code, main
-from fairlead.config.settings import Group, Settings
+from fairlead.config.group import Group
+from fairlead.config.settings import Settings
 from fairlead.gateway.answers import status_of
 from fairlead.model.attempt import Attempt
 from fairlead.observe.events import Event

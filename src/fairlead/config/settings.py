@@ -6,14 +6,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-#: More than nothing, and at most a year.
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
-
-
-class Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of every group of settings."""
+from fairlead.config.cache import Cache, HttpCache
+from fairlead.config.group import Count, Group, Seconds, Share
 
 
 class Timeouts(Group, frozen=True):
@@ -297,6 +291,8 @@ class Connection(Group, frozen=True):
     cookies: bool = False
     #: The vendor has agreed that its answers are kept, where its terms ask for that.
     cache_permitted: bool = False
+    #: Keep answers to plain GETs.
+    cache: HttpCache | None = None
     #: Seconds from an exhausted quota to the next try, in place of the vendor's own reset.
     quota_reset_s: Seconds | None = None
     #: Longer answers are dropped.
@@ -308,17 +304,6 @@ class Connection(Group, frozen=True):
     concurrency: Concurrency | None = None
     #: In place of what the plan allows.
     rate: Rate | None = None
-
-
-class Cache(Group, frozen=True):
-    """How long an answer serves: fresh for `ttl_s`, and when every vendor fails for `stale_if_error_s`."""
-
-    #: How long an answer is fresh; 0 asks anew every time.
-    ttl_s: Annotated[float, msgspec.Meta(ge=0)] = 60.0
-    #: How long the last good answer may serve when every vendor fails.
-    stale_if_error_s: Annotated[float, msgspec.Meta(ge=0)] = 3600.0
-    #: The least recently used ones go first.
-    max_entries: Count = 10_000
 
 
 class Route(Group, frozen=True):
