@@ -90,8 +90,12 @@ class Fairlead:
         self.close()
 
     def close(self) -> None:
-        """Close every socket."""
+        """End what runs in the background, and close every socket."""
         _background.run(self._fl.close)
+
+    def invalidate(self, *tags: Ref | str) -> int:
+        """Forget the kept answers that have any of the tags; return how many were. See the asynchronous face."""
+        return _background.run(lambda: self._fl.invalidate(*tags))
 
     @property
     def recipes(self) -> RecipesFacade:

@@ -17,7 +17,7 @@ import msgspec
 
 from fairlead import errors
 from fairlead.cli.main import COMMANDS, exit_code, main
-from fairlead.config.policies import Group
+from fairlead.config.group import Group
 from fairlead.config.settings import Settings
 from fairlead.gateway.answers import status_of
 from fairlead.model.attempt import Attempt

@@ -33,6 +33,10 @@ async def construct() -> None:
         assert_type(fl, Fairlead)
 
 
+async def invalidate(fl: Fairlead) -> None:
+    assert_type(await fl.invalidate(Ref("shop", "1"), "recipes.search"), int)
+
+
 async def recipes(fl: Fairlead) -> None:
     page = await fl.recipes.search("pasta", diets=["vegan"], max_total_time_s=1800, deadline_s=2.0, tenant="acme")
     assert_type(page, Page[Recipe])

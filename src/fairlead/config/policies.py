@@ -6,14 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-#: More than nothing, and at most a year.
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
-
-
-class Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of every group of settings."""
+from fairlead.config.group import Count, Group, Seconds, Share
 
 
 class Budget(Group, frozen=True):

@@ -6,18 +6,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from fairlead.config.policies import (
-    Breaker,
-    Chaos,
-    Concurrency,
-    Count,
-    Group,
-    Hedge,
-    Quota,
-    Rate,
-    Retry,
-    Seconds,
-)
+from fairlead.config.cache import Cache, HttpCache
+from fairlead.config.group import Count, Group, Seconds
+from fairlead.config.policies import Breaker, Chaos, Concurrency, Hedge, Quota, Rate, Retry
 
 
 class Timeouts(Group, frozen=True):
@@ -255,6 +246,8 @@ class Connection(Group, frozen=True):
     cookies: bool = False
     #: The vendor has agreed that its answers are kept, where its terms ask for that.
     cache_permitted: bool = False
+    #: Keep answers to plain GETs.
+    cache: HttpCache | None = None
     #: Seconds from an exhausted quota to the next try, in place of the vendor's own reset.
     quota_reset_s: Seconds | None = None
     #: Longer answers are dropped.
@@ -274,17 +267,6 @@ class Connection(Group, frozen=True):
     quota: Quota | None = None
     #: Off unless set.
     hedge: Hedge | None = None
-
-
-class Cache(Group, frozen=True):
-    """How long an answer serves: fresh for `ttl_s`, and when every vendor fails for `stale_if_error_s`."""
-
-    #: How long an answer is fresh; 0 asks anew every time.
-    ttl_s: Annotated[float, msgspec.Meta(ge=0)] = 60.0
-    #: How long the last good answer may serve when every vendor fails.
-    stale_if_error_s: Annotated[float, msgspec.Meta(ge=0)] = 3600.0
-    #: The least recently used ones go first.
-    max_entries: Count = 10_000
 
 
 class Route(Group, frozen=True):

@@ -54,11 +54,24 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 class CacheUse(StrEnum):
     """What the cache had to do with an answer."""
 
+    #: It was not asked.
     OFF = "off"
+    #: It had none, and a vendor was asked.
     MISS = "miss"
+    #: It had a fresh one.
     HIT = "hit"
+    #: An earlier answer, as nobody could give a fresh one.
     STALE = "stale"
+    #: An earlier answer, given at once, while a fresh one is fetched in the background.
+    REFRESHING = "refreshing"
+    #: The vendor confirmed that the earlier answer still holds.
+    REVALIDATED = "revalidated"
+    #: It knew that the vendor has not got it.
+    NEGATIVE = "negative"
+    #: Another call asked the same at that moment.
     SHARED = "shared"
+    #: Asked in the background, for the cache alone.
+    BACKGROUND = "background"
 
 
 class CallReport(msgspec.Struct, frozen=True, kw_only=True):

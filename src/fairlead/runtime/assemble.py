@@ -18,18 +18,18 @@ from fairlead.model.exchange import Transport
 from fairlead.model.secret import Secret
 from fairlead.observe.events import BreakerChanged
 from fairlead.resilience.breaker import State
-from fairlead.resilience.cache import Cache
 from fairlead.resilience.chaos import Chaos
-from fairlead.runtime.calls import CachePolicy
+from fairlead.runtime.assemble_cache import assemble_route_cache
 from fairlead.runtime.connection import Connection, Policy
 from fairlead.runtime.facade import Route
+from fairlead.runtime.fingerprint import Fingerprints
 from fairlead.runtime.mappings import build_mappings
 from fairlead.runtime.plain import build_batch, build_pagination, build_provider, refuse_doubled
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
 from fairlead.runtime.strategies import build_strategies, concurrency_of, most_at_once
+from fairlead.spec.describe import list_operations
 from fairlead.spec.provider import Plan, Provider, variable_name
-from fairlead.storage.memory import MemoryStore
 from fairlead.transport.http import HttpOptions
 from fairlead.transport.tls import TlsOptions
 from fairlead.vault.references import resolve
@@ -79,7 +79,13 @@ def assemble_connection(
 
 
 def assemble_route(
-    capability: str, wanted: config.Route, connections: Mapping[str, Connection], *, source: str
+    capability: str,
+    wanted: config.Route,
+    connections: Mapping[str, Connection],
+    *,
+    source: str,
+    ports: Ports | None = None,
+    fingerprints: Fingerprints | None = None,
 ) -> Route:
     """Build one route; raise `ConfigError` for a connection that is missing or cannot serve it."""
     where = f"{source}: routes.{capability}.connections"
@@ -95,12 +101,19 @@ def assemble_route(
                 f"{where} names {name!r}, whose provider {connections[name].provider.id!r} has no {capability}.",
                 hint="Take it out of the route.",
             )
+    candidates = tuple(connections[name] for name in wanted.connections)
+    operations = [each.name for each in list_operations(candidates[0].provider, capability)]
     return Route(
         capability=capability,
-        connections=tuple(connections[name] for name in wanted.connections),
+        connections=candidates,
         deadline_s=wanted.deadline_s,
-        policy=CachePolicy(ttl_s=wanted.cache.ttl_s, stale_if_error_s=wanted.cache.stale_if_error_s),
-        cache=Cache(MemoryStore(wanted.cache.max_entries)),
+        cache=assemble_route_cache(
+            wanted.cache,
+            operations,
+            f"{source}: routes.{capability}.cache",
+            ports=ports or Ports(),
+            fingerprints=fingerprints or Fingerprints(),
+        ),
     )
 
 

@@ -13,11 +13,11 @@ from fairlead.model.call import Ref
 from fairlead.model.deadline import Deadline
 from fairlead.model.operation import Operation
 from fairlead.model.outcome import Outcome
-from fairlead.resilience.cache import Cache
 from fairlead.runtime.bulk import without_frames
-from fairlead.runtime.calls import CachePolicy, CallOptions, Calls, Wanted, given_deadline_s
+from fairlead.runtime.calls import CallOptions, Calls, Wanted, given_deadline_s
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.join import Join
+from fairlead.runtime.keeping import RouteCache
 from fairlead.spec.describe import many_of
 
 
@@ -27,8 +27,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     capability: str
     connections: Sequence[Connection]
     deadline_s: float
-    policy: CachePolicy
-    cache: Cache
+    cache: RouteCache
 
 
 class Facade:
@@ -63,9 +62,7 @@ class Facade:
             candidates=candidates,
             begin=lambda connection: begin(connection.provider.capabilities[capability](connection.name)),
             deadline_s=self._route.deadline_s,
-            key=key,
-            cache=self._route.cache,
-            policy=self._route.policy,
+            keeping=None if key is None else self._route.cache.keeping(capability, name, key, candidates, ref),
             join=join,
         )
         return await self._calls.make(wanted, options)

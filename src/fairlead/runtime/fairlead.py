@@ -13,10 +13,13 @@ from fairlead.config.settings import Route as RouteSettings
 from fairlead.config.settings import Settings
 from fairlead.config.sources import ProcessSources
 from fairlead.errors import UnknownConnectionError, UnknownRouteError
+from fairlead.model.call import Ref
 from fairlead.runtime.assemble import Connect, assemble_connection, assemble_route
+from fairlead.runtime.assemble_cache import assemble_http_cache
 from fairlead.runtime.calls import Calls
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.facade import Route
+from fairlead.runtime.fingerprint import Fingerprints
 from fairlead.runtime.http import HttpFacade
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.recipes import RecipesFacade
@@ -57,11 +60,25 @@ class Fairlead:
             )
             for name, wanted in settings.connections.items()
         }
+        fingerprints = Fingerprints()
+        self._calls = Calls(self.ports)
         self._routes = {
-            capability: assemble_route(capability, wanted, self.connections, source=source)
+            capability: assemble_route(
+                capability, wanted, self.connections, source=source, ports=self.ports, fingerprints=fingerprints
+            )
             for capability, wanted in (_unsaid_routes(self.connections) | settings.routes).items()
         }
-        self._calls = Calls(self.ports)
+        self._http_caches = {
+            name: assemble_http_cache(
+                self.connections[name],
+                wanted.cache,
+                fingerprints=fingerprints,
+                caching=self._calls.caching,
+                ports=self.ports,
+            )
+            for name, wanted in settings.connections.items()
+            if wanted.cache
+        }
 
     @classmethod
     def from_config(
@@ -86,7 +103,8 @@ class Fairlead:
         await self.close()
 
     async def close(self) -> None:
-        """Close every socket."""
+        """End what runs in the background, and close every socket."""
+        await self._calls.close()
         for connection in self.connections.values():
             await connection.transport.close()
 
@@ -103,7 +121,22 @@ class Fairlead:
 
     def http(self, connection: str) -> HttpFacade:
         """Return the way to send plain requests to a connection."""
-        return HttpFacade(self.connection(connection), self._calls, deadline_s=self.settings.deadline_s)
+        return HttpFacade(
+            self.connection(connection),
+            self._calls,
+            deadline_s=self.settings.deadline_s,
+            cache=self._http_caches.get(connection),
+        )
+
+    async def invalidate(self, *tags: Ref | str) -> int:
+        """Forget the kept answers that have any of the tags; return how many were.
+
+        Tags are the `Ref` of a thing, the name of a connection, of an operation (`recipes.search`) or of a capability,
+        `tenant:NAME`, and of plain calls `connection:/path`. Whoever asks from now on gets an answer of after this.
+        """
+        caches = [route.cache.cache for route in self._routes.values()]
+        caches += [each.cache for each in self._http_caches.values()]
+        return await self._calls.caching.drop(caches, {str(tag) for tag in tags})
 
     def connection(self, name: str) -> Connection:
         """Return a connection; raise `UnknownConnectionError` where there is none of that name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar, Unpack, overload
 
@@ -17,9 +18,11 @@ from fairlead.model.operation import Operation
 from fairlead.model.outcome import Effect
 from fairlead.model.page import ListPage
 from fairlead.runtime.bulk import BulkResult, OnProgress, Requests, run_bulk
+from fairlead.runtime.caching import Keeping
 from fairlead.runtime.calls import CallOptions, Calls, Wanted
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.download import download
+from fairlead.runtime.http_caching import HttpCache
 from fairlead.runtime.join import Join, join_plain
 from fairlead.runtime.mappings import shape_named
 from fairlead.runtime.pages import iter_pages, open_pager
@@ -42,8 +45,11 @@ class HttpFacade:
     may also be a `ResponseMapping`, or the name of one of the connection's `mappings`.
     """
 
-    def __init__(self, connection: Connection, calls: Calls, *, deadline_s: float) -> None:
+    def __init__(
+        self, connection: Connection, calls: Calls, *, deadline_s: float, cache: HttpCache | None = None
+    ) -> None:
         self.connection = connection
+        self._cache = cache
         self._calls = calls
         self._deadline_s = deadline_s
 
@@ -259,16 +265,30 @@ class HttpFacade:
         """Send one request; return its answer, or what `model` makes of it."""
         if request.idempotency_key and not self.connection.provider.idempotency_header:
             raise UnsupportedFeatureError(f"{self.connection.provider.title} honours no idempotency key.")
+        if self._cache is None:
+            return await self._dispatch(request, model, options)
+        return await self._cache.attend(request, self._dispatch(request, model, options))
+
+    async def _dispatch(self, request: Request, model: Any, options: CallOptions) -> Any:
+        """Send one request; joined with others or by way of the cache, where the connection says so."""
         name = f"http.{request.method.lower()}"
         if model is None:
             join = None if request.is_streamed else join_plain(self.connection, request)
-            return await self._call(name, lambda: _single(request), options, join)
+            keeping = self._cache.keeping(request, _as_it_is) if self._cache and join is None else None
+            return await self._call(name, lambda: _single(request), options, join, keeping)
         shape = shape_named(model, self.connection)
-        join = join_plain(self.connection, request, lambda response: _read(response, shape))
-        return (await self._call(name, lambda: _decoded(request, shape), options, join)).value
+        read = partial(_read, shape=shape)
+        join = join_plain(self.connection, request, read)
+        keeping = self._cache.keeping(request, read) if self._cache and join is None else None
+        return (await self._call(name, lambda: _decoded(request, shape), options, join, keeping)).value
 
     async def _call(
-        self, name: str, begin: Callable[[], Operation[Any]], options: CallOptions, join: Join | None = None
+        self,
+        name: str,
+        begin: Callable[[], Operation[Any]],
+        options: CallOptions,
+        join: Join | None = None,
+        keeping: Keeping | None = None,
     ) -> Any:
         wanted = Wanted(
             operation=name,
@@ -276,6 +296,7 @@ class HttpFacade:
             begin=lambda _: begin(),
             deadline_s=self._deadline_s,
             join=join,
+            keeping=keeping,
         )
         return await self._calls.make(wanted, options)
 
@@ -284,6 +305,10 @@ class _Decoded(Answer, Generic[T], frozen=True, kw_only=True):
     """An answer as the caller's model."""
 
     value: T
+
+
+def _as_it_is(response: Response) -> Response:
+    return response
 
 
 def _single(request: Request) -> Operation[Response]:

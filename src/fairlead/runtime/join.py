@@ -134,7 +134,7 @@ class Joiner:
             operation=join.operation,
             begin=lambda connection: _gathered(join.ask(keys, connection)),
             deadline_s=wanted.deadline_s if all(each.is_hurried for each in calls) else left_s,
-            key=None,
+            keeping=None,
             join=None,
         )
         said = {each.correlation_id for each in calls}
