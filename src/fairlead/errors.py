@@ -46,6 +46,8 @@ No error ever holds a secret: messages name hosts and paths, never queries, head
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
@@ -115,6 +117,13 @@ class FairleadError(Exception):
 def default_message(kind: type[FairleadError]) -> str:
     """Return the first line of the error's docstring."""
     return (kind.__doc__ or kind.__name__).strip().splitlines()[0]
+
+
+def suggest(name: str, known: Iterable[str], *, lead: str = "There are") -> str:
+    """Return the hint for a name that nobody knows: the closest one, as a question, or else all that are known."""
+    names = list(known)
+    close = get_close_matches(name, names, n=1)
+    return f"Did you mean {close[0]!r}?" if close else f"{lead}: {', '.join(names) or 'none'}."
 
 
 class ConfigError(FairleadError):

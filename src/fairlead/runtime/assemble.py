@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import partial
 from math import inf
 from urllib.parse import urlsplit
@@ -91,10 +90,9 @@ def assemble_route(
     where = f"{source}: routes.{capability}.connections"
     for name in wanted.connections:
         if name not in connections:
-            close = get_close_matches(name, connections, n=1)
             raise errors.InvalidSettingError(
                 f"{where} names {name!r}, which is no connection.",
-                hint=f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(connections)}.",
+                hint=errors.suggest(name, connections),
             )
         if capability not in connections[name].provider.capabilities:
             raise errors.InvalidSettingError(
@@ -177,10 +175,9 @@ def _credentials(wanted: config.Connection, provider: Provider, where: str, sour
     declared = {each.name: each for each in provider.credentials}
     for name in wanted.credentials:
         if name not in declared:
-            close = get_close_matches(name, declared, n=1)
             raise errors.UnknownSettingError(
                 f"{where}.credentials.{name} is not a credential of this connection.",
-                hint=f"Did you mean {close[0]!r}?" if close else f"It takes: {', '.join(declared) or 'none'}.",
+                hint=errors.suggest(name, declared, lead="It takes"),
             )
     found: dict[str, Secret] = {}
     for name, each in declared.items():

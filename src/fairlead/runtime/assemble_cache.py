@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 import msgspec
 
 from fairlead.config import cache as config
-from fairlead.errors import InvalidSettingError, UnknownSettingError
+from fairlead.errors import InvalidSettingError, UnknownSettingError, suggest
 from fairlead.resilience.cache import Cache
 from fairlead.runtime.caching import Caching
 from fairlead.runtime.connection import Connection
@@ -33,10 +32,9 @@ def assemble_route_cache(
     by_operation = {}
     for name, own in wanted.operations.items():
         if name not in operations:
-            close = get_close_matches(name, operations, n=1)
             raise UnknownSettingError(
                 f"{where}.operations.{name} is no operation.",
-                hint=f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(operations)}.",
+                hint=suggest(name, operations),
             )
         said = {key: value for key, value in msgspec.structs.asdict(own).items() if value is not None}
         by_operation[name] = msgspec.structs.replace(usual, **said)
