@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
+from fairlead.errors import InvalidArgumentError
 from fairlead.model.headers import Headers, Pairs
 from fairlead.model.message import Request, query_of
 from fairlead.transport.origin import Origin
@@ -32,6 +33,14 @@ def fields_of(request: Request) -> Iterator[tuple[str, str]]:
     for pair in own:
         if pair[0] not in CONNECTION_FIELDS:
             yield pair
+
+
+def refuse_breaks(text: str) -> None:
+    """Raise `InvalidArgumentError` for what would begin another line, whoever has put it there."""
+    if "\n" in text or "\r" in text or "\0" in text:
+        raise InvalidArgumentError(
+            "The request has a line break or NUL where none may be.", hint="Look at its path, query and headers."
+        )
 
 
 def says_length(request: Request) -> bool:
@@ -62,4 +71,5 @@ def head_of(request: Request, origin: Origin) -> list[tuple[bytes, bytes]]:
     length = len(request.body) if request.content is None else request.content.length
     if says_length(request) and length is not None:
         fields.append(("content-length", str(length)))
+    refuse_breaks("".join([name + value for name, value in fields]))
     return [(encode(name), encode(value.strip(" \t"))) for name, value in fields]  # which RFC 9113 §8.2.1 demands

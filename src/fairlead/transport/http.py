@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 
-from fairlead.errors import InvalidArgumentError
 from fairlead.model.exchange import Broken, Content, StreamEnded
 from fairlead.model.headers import Headers, Pairs
 from fairlead.model.message import Request, Response, query_of
@@ -21,7 +20,7 @@ from fairlead.model.outcome import Phase
 from fairlead.model.secret import Secret
 from fairlead.transport.dial import Way, dial
 from fairlead.transport.failures import ENDINGS, BrokenOff, broken
-from fairlead.transport.fields import encode, fields_of, patience_s, says_length
+from fairlead.transport.fields import encode, fields_of, patience_s, refuse_breaks, says_length
 from fairlead.transport.guard import SYSTEM, AddressBlocked, Network, anywhere, is_private_name
 from fairlead.transport.http1 import Line
 from fairlead.transport.incoming import Incoming
@@ -227,12 +226,8 @@ class HttpTransport:
         if says_length(request):
             length = len(request.body) if request.content is None else request.content.length
             lines.append("Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}")
-        head = "\r\n".join([*lines, "", ""])
-        if head.count("\n") + head.count("\r") != 2 * (len(lines) + 1) or "\0" in head:
-            raise InvalidArgumentError(
-                "The request has a line break or NUL where none may be.", hint="Look at its path, query and headers."
-            )
-        return encode(head)
+        refuse_breaks("".join(lines))
+        return encode("\r\n".join([*lines, "", ""]))
 
 
 def _leave_place(line: Line) -> None:

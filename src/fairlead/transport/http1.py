@@ -255,6 +255,8 @@ class Line(asyncio.Protocol):
         secured = self._transport.get_extra_info("ssl_object")
         try:
             return secured is None or secured.read(1) == b""
+        except ssl.SSLZeroReturnError:
+            return True
         except ssl.SSLError:
             return False
 
