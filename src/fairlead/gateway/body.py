@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 from starlette.types import Receive, Scope
 
@@ -23,7 +24,10 @@ class PassedOn:
         self.length = length
         self._scope = scope
         self._is_begun = False
-        self.is_over = False
+        #: Set when all of it has come.
+        self.over = asyncio.Event()
+        #: Leaves, of the fields after it, those that may pass.
+        self.keep: Callable[[Pairs], Pairs] = _none
 
     @property
     def is_spent(self) -> bool:
@@ -36,14 +40,16 @@ class PassedOn:
         if self._begun:
             yield self._begun
             self._begun = b""
-        while not self.is_over:
-            piece, self.is_over = await _next(self._receive)
+        while not self.over.is_set():
+            piece, is_over = await _next(self._receive)
+            if is_over:
+                self.over.set()
             if piece:
                 yield piece
 
     def trailers(self) -> Pairs:
         """Return the fields after the body, which the server adds to those before it."""
-        return decode_fields(self._scope["headers"][self._scope["extensions"][HEAD_FIELDS] :])
+        return self.keep(decode_fields(self._scope["headers"][self._scope["extensions"][HEAD_FIELDS] :]))
 
 
 async def take_body(receive: Receive, scope: Scope, fields: Mapping[str, str], bound: int) -> bytes | PassedOn:
@@ -68,6 +74,10 @@ async def take_body(receive: Receive, scope: Scope, fields: Mapping[str, str], b
 def decode_fields(fields: Iterable[tuple[bytes, bytes]]) -> Pairs:
     """Return fields as text from which the transport makes the same bytes."""
     return tuple((name.decode("latin-1"), value.decode("utf-8", "surrogateescape")) for name, value in fields)
+
+
+def _none(_: Pairs) -> Pairs:
+    return ()
 
 
 async def _next(receive: Receive) -> tuple[bytes, bool]:

@@ -30,7 +30,7 @@ from fairlead.runtime.doubt import Doubt
 from fairlead.runtime.drift import tell_drift
 from fairlead.runtime.explain import conceal, explain, explain_stumble
 from fairlead.runtime.ports import Ports
-from fairlead.runtime.streams import hold, is_repeatable, longest_s
+from fairlead.runtime.streams import hold, is_repeatable, let_go, longest_s
 from fairlead.spec.outcomes import Verdict, Wait, classify
 from fairlead.spec.retry_after import parse_retry_after
 
@@ -154,6 +154,8 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
             ports.events.emit(AttemptFinished(call_id=call.id, operation=call.operation, attempt=attempt))
             tell_drift(call, connection, ports)
             doubt.learn(request.effect, step.verdict.outcome, step.error)
+            if step.error is not None:
+                await let_go(answer)
             if step.error is None:
                 if step.next is None:
                     return step.value
@@ -230,7 +232,8 @@ async def exchange(
         signed = sign(wanted, provider.auth, connection.credentials, base_url=provider.base_url, now=now)
         answer = await connection.transport.exchange(signed, timeout_s=timeout_s)
         if isinstance(answer, Response) and answer.stream is not None:
-            answer = await hold(request, answer, connection)
+            left_s = timeout_s - (ports.clock.monotonic() - started)
+            answer = await hold(request, answer, connection, timeout_s=left_s)
             is_held = isinstance(answer, Response) and answer.stream is not None
     except BaseException:
         connection.release(lease)

@@ -107,5 +107,6 @@ async def test_after_any_number_of_turns(
             if ended > 3:
                 break
         while server.open_connections:
-            await asyncio.sleep(0)
+            server.has_ended.clear()
+            await server.has_ended.wait()
     assert ended > 3, "the last of them were not cancelled in time, so that every moment was tried"
