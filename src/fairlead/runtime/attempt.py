@@ -54,7 +54,8 @@ async def exchange(
             wanted = sign(wanted, provider.auth, connection.credentials, base_url=base_url, now=now)
         answer = await connection.transport.exchange(wanted, timeout_s=timeout_s if timeout_s > 0 else 0.0)
         if isinstance(answer, Response) and answer.stream is not None:
-            answer = await hold(request, answer, connection)
+            left_s = timeout_s - (clock.monotonic() - started)
+            answer = await hold(request, answer, connection, timeout_s=left_s)
             is_held = isinstance(answer, Response) and answer.stream is not None
         finished = clock.monotonic()
         if connection.concurrency.is_adaptive:

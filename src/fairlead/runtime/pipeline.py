@@ -26,7 +26,7 @@ from fairlead.runtime.connection import Connection, Lease
 from fairlead.runtime.doubt import Doubt
 from fairlead.runtime.drift import tell_drift
 from fairlead.runtime.ports import Ports
-from fairlead.runtime.streams import is_repeatable
+from fairlead.runtime.streams import is_repeatable, let_go
 from fairlead.runtime.trail import Trail
 
 Begin = Callable[[Connection], Operation[Any]]
@@ -95,8 +95,8 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
         while True:
             answer, seconds, lease = await visit.attempt(request)
             step = visit.conclude(operation, request, lease, answer, seconds)
-            if connection.quota is not None:
-                await connection.settle_quota(lease, step.verdict, answer)
+            if step.error is not None or connection.quota is not None:
+                await visit.settle(lease, step, answer)
             if step.error is None:
                 if step.next is None:
                     return step.value
@@ -188,6 +188,13 @@ class Visit:
             self.failures += 1
             error.retry_after_s = wait_after(connection, step.verdict, asked, self.failures, ports)
         return step
+
+    async def settle(self, lease: Lease, step: Step, answer: Response | Broken) -> None:
+        """Close what nobody will be given, and settle the quota."""
+        if step.error is not None:
+            await let_go(answer)
+        if self.connection.quota is not None:
+            await self.connection.settle_quota(lease, step.verdict, answer)
 
     def may_repeat(self, request: Request, step: Step) -> bool:
         """Whether the same request should go to the same connection again, and the budget has paid for it.
