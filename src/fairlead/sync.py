@@ -16,7 +16,7 @@ import atexit
 import os
 import weakref
 from collections.abc import AsyncIterable, Generator, Iterable, Mapping, Sized
-from contextlib import AbstractAsyncContextManager, closing, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, overload
@@ -28,6 +28,7 @@ from fairlead.config.read import read_settings
 from fairlead.config.settings import Settings
 from fairlead.errors import FairleadError
 from fairlead.model.call import Ref
+from fairlead.model.deadline import Deadline
 from fairlead.model.exchange import Content
 from fairlead.model.message import Query, Request, Response
 from fairlead.model.outcome import Effect
@@ -92,6 +93,10 @@ class Fairlead:
     def close(self) -> None:
         """Close every socket."""
         _background.run(self._fl.close)
+
+    def deadline(self, seconds: float) -> AbstractContextManager[Deadline]:
+        """Bound every call made inside: `with fl.deadline(2.0):`."""
+        return self._fl.deadline(seconds)
 
     @property
     def recipes(self) -> RecipesFacade:

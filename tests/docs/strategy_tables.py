@@ -14,10 +14,12 @@ from fairlead.config import settings as config
 from fairlead.resilience.adaptive import AdaptiveOptions
 from fairlead.resilience.breaker import BreakerOptions
 from fairlead.resilience.budget import BudgetOptions
+from fairlead.resilience.health import HealthOptions
 from fairlead.resilience.hedge import HedgeOptions
+from fairlead.runtime.routing import Routing
 
 EXPLANATION = Path(__file__).parents[2] / "docs" / "explanation"
-PAGES = ("breaker.md", "retry.md", "concurrency.md", "hedging.md")
+PAGES = ("routing.md", "health.md", "breaker.md", "retry.md", "concurrency.md", "hedging.md")
 REFRESH = "make fix"
 _BLOCK = re.compile(r"<!-- defaults: (?P<name>\w+) -->\n.*?<!-- /defaults -->", re.DOTALL)
 
@@ -37,6 +39,8 @@ SOURCES = {
     "Concurrency": Source(config.Concurrency, config.Concurrency, "concurrency"),
     "Adaptive": Source(AdaptiveOptions),
     "Hedge": Source(HedgeOptions),
+    "Routing": Source(Routing, config.Route, "routes.CAPABILITY"),
+    "Health": Source(HealthOptions, config.Health, "health"),
 }
 
 

@@ -55,6 +55,31 @@ class Breaker(Group, frozen=True):
     probes: Count = 1
 
 
+class Health(Group, frozen=True):
+    """When a connection is degraded or down, and how it gets its traffic back: see `docs/explanation/health.md`."""
+
+    #: The attempts of so many last seconds count.
+    window_s: Seconds = 60.0
+    #: With fewer than these nothing is decided.
+    min_attempts: Count = 10
+    #: Below this share of good attempts it is degraded.
+    degraded_share: Share = 0.95
+    #: Below this one it is down.
+    down_share: Share = 0.5
+    #: An attempt that takes as long is slow; none is unless set.
+    slow_s: Seconds | None = None
+    #: At this share of slow attempts it is degraded.
+    slow_share: Share = 0.5
+    #: Send probes in the background while it is not well; unless set, where the provider's probe costs nothing.
+    probes: bool | None = None
+    #: Between two probes of one that is not up; where none are sent, between two calls that are let go to find out.
+    probe_s: Seconds = 15.0
+    #: How many probes must be good, one after the other, before it gets traffic.
+    rise: Count = 2
+    #: How long it takes to get all of it.
+    ramp_s: Annotated[float, msgspec.Meta(ge=0)] = 60.0
+
+
 class Concurrency(Group, frozen=True):
     """How many requests may be under way at one connection, and how many may queue for it."""
 
@@ -299,11 +324,16 @@ class Connection(Group, frozen=True):
     cache_permitted: bool = False
     #: Seconds from an exhausted quota to the next try, in place of the vendor's own reset.
     quota_reset_s: Seconds | None = None
+    #: The vendor is a Fairlead gateway itself: it is told what is left of the deadline, in `fairlead-deadline-ms`.
+    passes_deadline: bool = False
+    #: What a request costs, in the same unit for all connections of a route: see the strategy `least_cost`.
+    cost: Annotated[float, msgspec.Meta(ge=0)] | None = None
     #: Longer answers are dropped.
     max_answer_bytes: Count = 10 * 1024 * 1024
     timeouts: Timeouts = Timeouts()
     retry: Retry = Retry()
     breaker: Breaker = Breaker()
+    health: Health = Health()
     #: In place of what the plan allows.
     concurrency: Concurrency | None = None
     #: In place of what the plan allows.
@@ -322,10 +352,16 @@ class Cache(Group, frozen=True):
 
 
 class Route(Group, frozen=True):
-    """The connections that serve a capability, in order, and what bounds a call to it."""
+    """The connections that serve a capability, how one is chosen, and what bounds a call to it."""
 
     #: Names of connections: the first that can serve does.
     connections: Annotated[list[str], msgspec.Meta(min_length=1)]
+    #: Who is asked first; the others are asked when it cannot serve. See `docs/explanation/routing.md`.
+    strategy: Literal["order", "weight", "least_cost", "lowest_latency", "sticky"] = "order"
+    #: For `weight` and `sticky`: the part of each connection, as `{ a = 9, b = 1 }`. What has 0 is fallback only.
+    weights: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = {}
+    #: For `lowest_latency`: the share of calls that asks another one first, to learn how quick it is by now.
+    explore_share: Share = 0.05
     #: The time a call may take, all tries at all vendors included.
     deadline_s: Seconds = 30.0
     cache: Cache = Cache()
@@ -353,3 +389,5 @@ class Settings(Group, frozen=True):
     gateway: Gateway = Gateway()
     #: The deadline of a plain call that names none.
     deadline_s: Seconds = 30.0
+    #: Calls may treat a connection as failed: see `docs/how-to/rehearse-a-failover.md`.
+    drills: bool = True

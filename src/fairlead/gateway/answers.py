@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from fairlead import errors
 from fairlead.model.answer import Answer
-from fairlead.model.call import CallReport
+from fairlead.model.call import CallReport, drilled
 
 #: The first class that fits decides.
 STATUSES: tuple[tuple[type[errors.FairleadError], int], ...] = (
@@ -46,7 +46,9 @@ def render_answer(answer: Answer, *, headers: dict[str, str] | None = None) -> R
 
 def report_headers(report: CallReport) -> dict[str, str]:
     """Return how an answer came about, as headers."""
+    drill = {"fairlead-drill": ",".join(report.drilled)} if report.drilled else {}
     return {
+        **drill,
         "fairlead-call-id": report.call_id,
         "fairlead-served-by": report.served_by,
         "fairlead-attempts": str(report.exchanges),
@@ -61,7 +63,9 @@ def error_headers(error: errors.FairleadError) -> dict[str, str]:
     if not error.call_id:
         return {}
     tried = sum(attempt.was_tried for attempt in error.attempts)
-    return {"fairlead-call-id": error.call_id, "fairlead-attempts": str(tried)}
+    names = drilled(error.attempts)
+    drill = {"fairlead-drill": ",".join(names)} if names else {}
+    return {**drill, "fairlead-call-id": error.call_id, "fairlead-attempts": str(tried)}
 
 
 def status_of(kind: type[errors.FairleadError]) -> int:

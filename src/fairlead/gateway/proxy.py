@@ -21,11 +21,10 @@ from fairlead.gateway.body import ClientGone, PassedOn, decode_fields, take_body
 from fairlead.gateway.server import BREAK_OFF, HEAD_FIELDS
 from fairlead.gateway.slots import PAYLOAD_HASH, Incoming, is_known, verify_signature, without_keys
 from fairlead.gateway.veil import Veil
+from fairlead.gateway.wishes import read_wishes
 from fairlead.model.message import METHODS, Request, Response, is_path
 from fairlead.model.outcome import Effect
 from fairlead.model.secret import Secret
-from fairlead.runtime.by_name import parse_number
-from fairlead.runtime.calls import CallOptions
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.fairlead import Fairlead
 from fairlead.spec.provider import Place, SigV4
@@ -94,7 +93,7 @@ class Proxy:
             raise InvalidArgumentError(
                 "The path cannot be passed on.", hint="Leave out '.' and '..', and begin with one slash."
             )
-        options = _options(fields)
+        options = read_wishes(fields, has_key=self._keys is not None)
         body = await take_body(receive, scope, fields, self._bound)
         if not is_shown and not has_hash:
             self._verify(incoming, scope, body if isinstance(body, bytes) else None)
@@ -247,14 +246,6 @@ def _is_telling(connection: Connection) -> bool:
     """Whether the vendor sees its key in the address, and may well repeat it."""
     auth = connection.provider.auth
     return isinstance(auth, tuple) and any(key.place is not Place.HEADER for key in auth)
-
-
-def _options(fields: Mapping[str, str]) -> CallOptions:
-    """Read what every call may be given: `fairlead-deadline-ms` and `fairlead-correlation-id`."""
-    found: CallOptions = {"correlation_id": fields.get("fairlead-correlation-id")}
-    if "fairlead-deadline-ms" in fields:
-        found["deadline_s"] = parse_number(fields["fairlead-deadline-ms"], "fairlead-deadline-ms") / 1000
-    return found
 
 
 def _missing_key() -> Rendered:

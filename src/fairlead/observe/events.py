@@ -15,7 +15,8 @@ from fairlead.spec.drift import DriftKind
 class CallFinished(msgspec.Struct, frozen=True, kw_only=True):
     """A call ended: with an answer (`error` is None), or with an error's code. Times are in seconds.
 
-    `batch_id` is the call that asked for several at once, where this one was joined into it.
+    `batch_id` is the call that asked for several at once, where this one was joined into it. `drilled` names the
+    connections that were treated as failed, because the caller rehearsed it.
     """
 
     call_id: str
@@ -28,6 +29,7 @@ class CallFinished(msgspec.Struct, frozen=True, kw_only=True):
     total_s: float
     overhead_s: float
     batch_id: str | None = None
+    drilled: tuple[str, ...] = ()
 
 
 class AttemptFinished(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +42,15 @@ class AttemptFinished(msgspec.Struct, frozen=True, kw_only=True):
 
 class BreakerChanged(msgspec.Struct, frozen=True, kw_only=True):
     """A breaker opened, let probes through, or closed. `cause` is the code of the error that opened it."""
+
+    connection: str
+    before: str
+    after: str
+    cause: str | None
+
+
+class HealthChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection turned `up`, `degraded` or `down`. `cause` is the code of the last error, or `slow`."""
 
     connection: str
     before: str
@@ -75,7 +86,7 @@ class DriftFound(msgspec.Struct, frozen=True, kw_only=True):
     is_tolerated: bool
 
 
-Event: TypeAlias = CallFinished | AttemptFinished | BreakerChanged | ConnectionPaused | DriftFound
+Event: TypeAlias = CallFinished | AttemptFinished | BreakerChanged | HealthChanged | ConnectionPaused | DriftFound
 Sink: TypeAlias = Callable[[Event], None]
 
 

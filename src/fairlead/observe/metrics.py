@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from fairlead.observe.events import AttemptFinished, BreakerChanged, CallFinished, ConnectionPaused, DriftFound, Event
+from fairlead.observe.events import (
+    AttemptFinished,
+    BreakerChanged,
+    CallFinished,
+    ConnectionPaused,
+    DriftFound,
+    Event,
+    HealthChanged,
+)
 
+_CONDITIONS = {"up": 0, "degraded": 1, "down": 2}
 _BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2, "forced_open": 3, "forced_closed": 4}
 
 
@@ -35,6 +44,9 @@ class Metrics:
             ("connection",),
             registry=self.registry,
         )
+        self._health = Gauge(
+            "fairlead_connection_health", "0 up, 1 degraded, 2 down.", ("connection",), registry=self.registry
+        )
         self._pauses = Counter(
             "fairlead_pauses",
             "Times a vendor asked to be left alone.",
@@ -59,6 +71,8 @@ class Metrics:
                 self._attempts.labels(attempt.connection, attempt.outcome.value, attempt.error or "").inc()
             case BreakerChanged():
                 self._breakers.labels(event.connection).set(_BREAKER_STATES[event.after])
+            case HealthChanged():
+                self._health.labels(event.connection).set(_CONDITIONS[event.after])
             case ConnectionPaused():
                 self._pauses.labels(event.connection, event.cause).inc()
             case DriftFound():

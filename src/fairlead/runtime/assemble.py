@@ -16,10 +16,11 @@ from fairlead.config import settings as config
 from fairlead.config.sources import Sources
 from fairlead.model.exchange import Transport
 from fairlead.model.secret import Secret
-from fairlead.observe.events import BreakerChanged
+from fairlead.observe.events import BreakerChanged, HealthChanged
 from fairlead.resilience.breaker import Breaker, BreakerOptions, State
 from fairlead.resilience.cache import Cache
 from fairlead.resilience.concurrency import Concurrency
+from fairlead.resilience.health import Condition, Health, HealthOptions
 from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
 from fairlead.resilience.windows import Gcra, SlidingWindow
@@ -30,6 +31,7 @@ from fairlead.runtime.mappings import build_mappings
 from fairlead.runtime.plain import build_batch, build_pagination, build_provider, refuse_doubled
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
+from fairlead.runtime.routing import build_routing
 from fairlead.spec.provider import Plan, Provider, variable_name
 from fairlead.storage.memory import MemoryStore
 from fairlead.transport.http import HttpOptions
@@ -66,11 +68,15 @@ def assemble_connection(
             cache_max_age_s=_cache_max_age_s(wanted, provider),
             max_answer_bytes=wanted.max_answer_bytes,
             batch=build_batch(wanted.batch, provider, f"{where}.batch"),
+            cost=wanted.cost,
+            passes_deadline=wanted.passes_deadline,
+            is_probed=_is_probed(wanted.health, provider, f"{where}.health"),
         ),
         retry=Retry(max_attempts=wanted.retry.max_attempts, base_s=wanted.retry.base_s, cap_s=wanted.retry.cap_s),
         breaker=Breaker(_breaker_options(wanted, where), on_change=partial(_tell_breaker_change, name, ports)),
         concurrency=Concurrency(limit=concurrency.limit, queue=concurrency.queue),
         rate=_rate_limit(wanted, plan),
+        health=Health(_health_options(wanted.health, where), on_turn=partial(_tell_health_change, name, ports)),
         ports=ports,
         mappings=build_mappings(wanted.mappings, f"{where}.mappings"),
     )
@@ -80,7 +86,8 @@ def assemble_route(
     capability: str, wanted: config.Route, connections: Mapping[str, Connection], *, source: str
 ) -> Route:
     """Build one route; raise `ConfigError` for a connection that is missing or cannot serve it."""
-    where = f"{source}: routes.{capability}.connections"
+    place = f"{source}: routes.{capability}"
+    where = f"{place}.connections"
     for name in wanted.connections:
         if name not in connections:
             close = get_close_matches(name, connections, n=1)
@@ -93,9 +100,11 @@ def assemble_route(
                 f"{where} names {name!r}, whose provider {connections[name].provider.id!r} has no {capability}.",
                 hint="Take it out of the route.",
             )
+    costs = {name: connections[name].policy.cost for name in wanted.connections}
     return Route(
         capability=capability,
         connections=tuple(connections[name] for name in wanted.connections),
+        routing=build_routing(wanted, costs, place),
         deadline_s=wanted.deadline_s,
         policy=CachePolicy(ttl_s=wanted.cache.ttl_s, stale_if_error_s=wanted.cache.stale_if_error_s),
         cache=Cache(MemoryStore(wanted.cache.max_entries)),
@@ -148,6 +157,24 @@ def _breaker_options(wanted: config.Connection, where: str) -> BreakerOptions:
         raise errors.InvalidSettingError(f"{where}.{error.message}", hint=error.hint) from None
 
 
+def _health_options(wanted: config.Health, where: str) -> HealthOptions:
+    shared = {name: getattr(wanted, name) for name in HealthOptions.__struct_fields__ if hasattr(wanted, name)}
+    try:
+        return HealthOptions(**shared)
+    except errors.InvalidSettingError as error:  # it names the setting
+        raise errors.InvalidSettingError(f"{where}.{error.message}", hint=error.hint) from None
+
+
+def _is_probed(wanted: config.Health, provider: Provider, where: str) -> bool:
+    """Whether probes are sent in the background."""
+    if wanted.probes and provider.probe is None:
+        raise errors.InvalidSettingError(
+            f"{where}.probes is set, and {provider.title} has no probe.",
+            hint="Leave it out: then a call is let go now and then, to find out.",
+        )
+    return provider.has_free_probe if wanted.probes is None else wanted.probes
+
+
 def _open(connect: Connect, options: HttpOptions, *, where: str) -> Transport:
     try:
         return connect(options)
@@ -157,6 +184,10 @@ def _open(connect: Connect, options: HttpOptions, *, where: str) -> Transport:
 
 def _tell_breaker_change(name: str, ports: Ports, before: State, after: State, cause: str | None) -> None:
     ports.events.emit(BreakerChanged(connection=name, before=before, after=after, cause=cause))
+
+
+def _tell_health_change(name: str, ports: Ports, before: Condition, after: Condition, cause: str | None) -> None:
+    ports.events.emit(HealthChanged(connection=name, before=before, after=after, cause=cause))
 
 
 def _provider(name: str, wanted: config.Connection, where: str) -> Provider:

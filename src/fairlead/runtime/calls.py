@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
+from contextlib import suppress
 from typing import Any, TypedDict
 
 import msgspec
 
 from fairlead.errors import DeadlineExceededError, FairleadError, InvalidArgumentError
 from fairlead.model.answer import Answer
-from fairlead.model.call import CacheUse, Call, CallReport
+from fairlead.model.call import CacheUse, Call, CallReport, drilled
 from fairlead.model.deadline import Deadline
+from fairlead.model.operation import Operation
 from fairlead.model.outcome import Outcome
 from fairlead.observe.events import CallFinished
 from fairlead.resilience.cache import Cache
 from fairlead.resilience.coalesce import Coalescing
+from fairlead.runtime.bound import earlier
+from fairlead.runtime.choose import NOBODY, checked_drill, choose
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.join import Join, Joiner
 from fairlead.runtime.pipeline import Begin, Trail, perform
 from fairlead.runtime.ports import Ports
+from fairlead.runtime.probing import PROBE_S, Prober
+from fairlead.runtime.routing import Routing
 
 
 class CallOptions(TypedDict, total=False):
-    """What every call may be given. `deadline_s` bounds all of it, in seconds; tenants never share an answer."""
+    """What every call may be given. `deadline_s` bounds all of it, in seconds; tenants never share an answer.
+
+    `sticky_key` is what a route with the strategy `sticky` goes by: a user, a session. The connections that `drill`
+    names are treated as failed, to rehearse what happens then; such a call goes past the cache.
+    """
 
     deadline_s: float
     tenant: str | None
     correlation_id: str | None
+    sticky_key: str | None
+    drill: Sequence[str]
 
 
 class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,34 +72,60 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     policy: CachePolicy | None = None
     join: Join | None = None
     may_wait: bool = True
+    routing: Routing = Routing()
 
 
 class Calls:
-    """Makes calls."""
+    """Makes calls. `drillable` names the connections that a drill may name; None where there are no drills."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, *, drillable: Callable[[], Collection[str] | None]) -> None:
         self.clock = ports.clock
+        self.random = ports.random
         self._ports = ports
+        self._drillable = drillable
         self._coalescing = Coalescing()
         self._joiner = Joiner(ports.clock, self.make)
+        self.prober = Prober(ports, self._probe)
 
     def disown(self) -> None:
-        """Join no call that is under way: after a fork, it is the parent's."""
+        """Join no call that is under way, and know of no probe: after a fork, they are the parent's."""
         self._coalescing = Coalescing()
+        self.prober.disown()
+
+    async def _probe(self, connection: Connection) -> None:
+        """Make the cheapest call there is: like any other, but for the waiting."""
+        probe = connection.provider.probe
+        if probe is None:
+            return
+
+        def begin(_: Connection) -> Operation[Answer]:
+            yield from probe()
+            return Answer()
+
+        wanted = Wanted(
+            operation="health.probe", candidates=(connection,), begin=begin, deadline_s=PROBE_S, may_wait=False
+        )
+        with suppress(FairleadError):  # what it says is known by now
+            await self.make(wanted, {})
 
     async def make(self, wanted: Wanted, options: CallOptions) -> Any:
         """Return the answer, with its report; raise `FairleadError`."""
         clock = self._ports.clock
         started = clock.monotonic()
         call_id = self._ports.ids()
-        deadline_s = given_deadline_s(options, wanted.deadline_s)
+        deadline = earlier(Deadline.after(given_deadline_s(options, wanted.deadline_s), now=started))
+        drill = checked_drill(options["drill"], self._drillable()) if options.get("drill") else NOBODY
+        if drill:
+            wanted = msgspec.structs.replace(wanted, key=None, join=None)
         call = Call(
             id=call_id,
             correlation_id=options.get("correlation_id") or call_id,
             operation=wanted.operation,
-            deadline=Deadline.after(deadline_s, now=started),
-            is_hurried=deadline_s < wanted.deadline_s,
+            deadline=deadline,
+            is_hurried=deadline.remaining(started) < wanted.deadline_s,
             tenant=options.get("tenant"),
+            sticky_key=options.get("sticky_key"),
+            drill=drill,
         )
         trail = Trail()
         try:
@@ -160,7 +198,11 @@ class Calls:
             joined = await self._joiner.ask(wanted, wanted.join, call, trail)
             if joined is not None:
                 return joined
-        return await perform(call, wanted.candidates, wanted.begin, trail, self._ports, may_wait=wanted.may_wait)
+        candidates = choose(wanted.candidates, wanted.routing, call, trail, self._ports)
+        try:
+            return await perform(call, candidates, wanted.begin, trail, self._ports, may_wait=wanted.may_wait)
+        finally:
+            self.prober.look_at(candidates)
 
     def _finish(
         self,
@@ -189,6 +231,7 @@ class Calls:
                 total_s=total_s,
                 overhead_s=overhead_s,
                 batch_id=trail.batch_id,
+                drilled=drilled(trail.attempts) if call.drill else (),
             )
         )
         if answer is None or served_by is None:

@@ -11,8 +11,10 @@ from fairlead import errors
 from fairlead.model.exchange import Transport
 from fairlead.model.secret import Secret
 from fairlead.observe.events import ConnectionPaused
-from fairlead.resilience.breaker import Breaker, Ticket
+from fairlead.resilience.breaker import Breaker, State, Ticket
 from fairlead.resilience.concurrency import Concurrency
+from fairlead.resilience.ewma import Ewma
+from fairlead.resilience.health import Condition, Health
 from fairlead.resilience.pause import REFUSED, Leave, Pause
 from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
@@ -56,6 +58,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     cache_max_age_s: float
     max_answer_bytes: int = 10 * 1024 * 1024
     batch: BatchPolicy = BatchPolicy()
+    #: What a request costs, in the unit of the configuration.
+    cost: float | None = None
+    #: It is probed in the background while it is not well; else a call is let go now and then to find out.
+    is_probed: bool = False
+    #: It is a gateway like ours, and is told what is left of the deadline.
+    passes_deadline: bool = False
 
 
 class Connection:
@@ -73,6 +81,7 @@ class Connection:
         breaker: Breaker,
         concurrency: Concurrency,
         rate: RateLimit | None,
+        health: Health,
         ports: Ports,
         mappings: Mapping[str, ResponseMapping[Any]],
     ) -> None:
@@ -85,11 +94,24 @@ class Connection:
         self.breaker = breaker
         self.concurrency = concurrency
         self.rate = rate
+        self.health = health
         self.mappings = mappings
         self.pause = Pause()
+        self.latency = Ewma()
         self.watch = Watch()
+        self._trial_at: float | None = None
         self._ports = ports
         self._clock = ports.clock
+
+    @property
+    def cost(self) -> float:
+        """What a request costs, in the unit of the configuration; 0 where nothing is said."""
+        return self.policy.cost or 0.0
+
+    @property
+    def usual_s(self) -> float | None:
+        """How long its answers took of late, in seconds; None where none is known."""
+        return self.latency.mean_s
 
     def disown(self) -> None:
         """Know of no attempt that is under way, and of no socket: after a fork, they are the parent's."""
@@ -97,6 +119,21 @@ class Connection:
         self.breaker.disown()
         self.concurrency.disown()
         self.pause.disown()
+
+    def takes_traffic(self, now: float) -> bool:
+        """Whether a call should come here while others can serve: not while it is down, and in part while it recovers.
+
+        Where no probe is sent, one call in a while is let go, to find out.
+        """
+        health = self.health
+        if health.condition is not Condition.DOWN:
+            self._trial_at = None
+            return health.admits(now, self._ports.random)
+        if self.policy.is_probed or (self._trial_at is not None and now < self._trial_at):
+            return False
+        is_time = self._trial_at is not None
+        self._trial_at = health.next_probe_at(now, self._ports.random)
+        return is_time
 
     async def admit(self, *, remaining_s: float, is_last: bool) -> Lease:
         """Take leave for one attempt, waiting in line if need be; raise `RejectedError` where there is none.
@@ -129,6 +166,9 @@ class Connection:
         ticket = self.breaker.admit(now)
         if ticket is None:
             self.pause.release(leave)
+            # Who would have come here was not served. While it is down, each that is recorded counts as a probe.
+            if self.breaker.state is State.OPEN and self.health.condition is not Condition.DOWN:
+                self.health.record(is_good=False, seconds=0.0, now=now, cause=self.breaker.cause)
             raise errors.CircuitOpenError(
                 f"The circuit is open because of {self.breaker.cause}.",
                 retry_after_s=self.breaker.retry_after_s(now),
@@ -155,28 +195,32 @@ class Connection:
         self.breaker.release(lease.ticket)
         self.pause.release(lease.leave)
 
-    def settle(self, lease: Lease, verdict: Verdict, *, retry_after_s: float | None) -> None:
-        """Learn from an attempt's end."""
+    def settle(self, lease: Lease, verdict: Verdict, *, retry_after_s: float | None, seconds: float = 0.0) -> None:
+        """Learn from an attempt's end; it took `seconds`."""
         now = self._clock.monotonic()
         code = verdict.error.code if verdict.error else None
         if verdict.error is None:
             self.breaker.record(lease.ticket, is_good=True, now=now)
+            self.latency.record(seconds, now)
+            self.health.record(is_good=True, seconds=seconds, now=now)
             self.pause.end(now)
             return
         if _counts_against_health(verdict):
             self.breaker.record(lease.ticket, is_good=False, now=now, cause=code)
+            self.health.record(is_good=False, seconds=seconds, now=now, cause=code)
         elif verdict.error.is_request_fault:  # it looked at the request, so it serves
             self.breaker.note_answer(lease.ticket, now=now)
+            self.health.record(is_good=True, seconds=seconds, now=now)
             self.pause.end(now)
         else:
             self.breaker.release(lease.ticket)
-        seconds = self._pause_for(verdict, retry_after_s)
-        if seconds is None:
+        pause_s = self._pause_for(verdict, retry_after_s)
+        if pause_s is None:
             self.pause.release(lease.leave)
         else:
-            seconds = min(seconds, _LONGEST_PAUSE_S)
-            self.pause.begin(seconds, code or "", now)
-            self._ports.events.emit(ConnectionPaused(connection=self.name, seconds=seconds, cause=code or ""))
+            pause_s = min(pause_s, _LONGEST_PAUSE_S)
+            self.pause.begin(pause_s, code or "", now)
+            self._ports.events.emit(ConnectionPaused(connection=self.name, seconds=pause_s, cause=code or ""))
 
     def _pause_for(self, verdict: Verdict, retry_after_s: float | None) -> float | None:
         if verdict.wait is Wait.QUOTA_RESET:

@@ -18,14 +18,16 @@ from fairlead.runtime.bulk import without_frames
 from fairlead.runtime.calls import CachePolicy, CallOptions, Calls, Wanted, given_deadline_s
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.join import Join
+from fairlead.runtime.routing import Routing, arrange
 from fairlead.spec.describe import many_of
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """The connections that serve a capability, in order, and what bounds a call."""
+    """The connections that serve a capability, how one is chosen, and what bounds a call."""
 
     capability: str
     connections: Sequence[Connection]
+    routing: Routing = Routing()
     deadline_s: float
     policy: CachePolicy
     cache: Cache
@@ -58,6 +60,11 @@ class Facade:
             policy = candidates[0].policy.batch
             if policy.window_s is not None:
                 join = self._join(name, ref, candidates[0], window_s=policy.window_s)
+        sticky_key = options.get("sticky_key")
+        if len(candidates) > 1 and self._route.routing.strategy == "sticky" and sticky_key is not None:
+            # An answer is shared among those whose connection is the same.
+            order = arrange(candidates, self._route.routing, key=sticky_key, random=self._calls.random)
+            key = (key, order[0].name)
         wanted = Wanted(
             operation=f"{capability}.{name}",
             candidates=candidates,
@@ -67,6 +74,7 @@ class Facade:
             cache=self._route.cache,
             policy=self._route.policy,
             join=join,
+            routing=self._route.routing,
         )
         return await self._calls.make(wanted, options)
 

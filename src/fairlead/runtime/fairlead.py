@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,9 @@ from fairlead.config.settings import Route as RouteSettings
 from fairlead.config.settings import Settings
 from fairlead.config.sources import ProcessSources
 from fairlead.errors import UnknownConnectionError, UnknownRouteError
+from fairlead.model.deadline import Deadline
 from fairlead.runtime.assemble import Connect, assemble_connection, assemble_route
+from fairlead.runtime.bound import bound_by
 from fairlead.runtime.calls import Calls
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.facade import Route
@@ -57,7 +60,7 @@ class Fairlead:
             capability: assemble_route(capability, wanted, self.connections, source=source)
             for capability, wanted in (_unsaid_routes(self.connections) | settings.routes).items()
         }
-        self._calls = Calls(self.ports)
+        self._calls = Calls(self.ports, drillable=self._drillable)
 
     @classmethod
     def from_config(
@@ -82,7 +85,8 @@ class Fairlead:
         await self.close()
 
     async def close(self) -> None:
-        """Close every socket."""
+        """Close every socket, and probe no longer."""
+        await self._calls.prober.close()
         for connection in self.connections.values():
             await connection.transport.close()
 
@@ -101,6 +105,10 @@ class Fairlead:
         """Return the way to send plain requests to a connection."""
         return HttpFacade(self.connection(connection), self._calls, deadline_s=self.settings.deadline_s)
 
+    def deadline(self, seconds: float) -> AbstractContextManager[Deadline]:
+        """Bound every call made inside, in this task and in those that it starts: `with fl.deadline(2.0):`."""
+        return bound_by(seconds, now=self.ports.clock.monotonic())
+
     def connection(self, name: str) -> Connection:
         """Return a connection; raise `UnknownConnectionError` where there is none of that name."""
         if name not in self.connections:
@@ -117,6 +125,9 @@ class Fairlead:
                 hint="Add a connection whose provider does; see `fairlead check`.",
             )
         return self._routes[capability]
+
+    def _drillable(self) -> Mapping[str, Connection] | None:
+        return self.connections if self.settings.drills else None
 
     @property
     def routes(self) -> Mapping[str, Route]:

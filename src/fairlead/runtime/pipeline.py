@@ -140,14 +140,15 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
     doubt = Doubt()
     operation = begun(begin, connection)
     try:
-        request = first_request(operation, connection, trail)
+        request = first_request(call, operation, connection, trail, ports)
         while True:
             share = 1 if doubt.has_any else left  # no other may be asked any more
             lease = await take_leave(call, connection, trail, ports, left=share)
             answer, seconds = await exchange(call, connection, lease, request, trail, ports, left=share)
             step = judge(connection, operation, request, answer)
             cut_short = call.is_hurried and was_cut_short(answer, seconds, connection)
-            wait_s = learn(connection, lease, step, answer, failures + 1, ports, was_cut_short=cut_short)
+            took_s = None if cut_short else seconds
+            wait_s = learn(connection, lease, step, answer, failures + 1, ports, took_s=took_s)
             attempt = trail.note(
                 connection, outcome=step.verdict.outcome, error=step.error, answer=answer, seconds=seconds
             )
@@ -169,7 +170,7 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
             await wait(wait_s or 0.0, trail, ports)
             if getgeneratorstate(operation) == GEN_CLOSED:  # by an answer it could not read; nothing was done yet
                 operation, restarts = begun(begin, connection), failures
-                request = first_request(operation, connection, trail)
+                request = first_request(call, operation, connection, trail, ports)
     except StopIteration as ended:  # an operation that needs no request
         return ended.value
     except errors.FairleadError as error:
@@ -192,12 +193,13 @@ def begun(begin: Begin, connection: Connection) -> Operation[Any]:
     return (yield from begin(connection))
 
 
-def first_request(operation: Operation[Any], connection: Connection, trail: Trail) -> Request:
+def first_request(call: Call, operation: Operation[Any], connection: Connection, trail: Trail, ports: Ports) -> Request:
     """Return what the operation asks first; that the vendor lacks the feature is written down."""
     try:
         return next(operation)
     except errors.UnsupportedFeatureError as error:
-        trail.note(connection, error=error)
+        attempt = trail.note(connection, error=error)
+        ports.events.emit(AttemptFinished(call_id=call.id, operation=call.operation, attempt=attempt))
         raise
 
 
@@ -205,6 +207,8 @@ async def take_leave(call: Call, connection: Connection, trail: Trail, ports: Po
     """Take leave for one attempt; a refusal is written down."""
     before = ports.clock.monotonic()
     try:
+        if connection.name in call.drill:
+            raise errors.DrillError(hint="It was treated as failed because the call's drill names it.")
         return await connection.admit(remaining_s=call.deadline.remaining(before), is_last=left == 1)
     except errors.RejectedError as error:
         attempt = trail.note(connection, error=error)
@@ -227,6 +231,8 @@ async def exchange(
     try:
         provider, now = connection.provider, ports.clock.wall()
         wanted = dressed(request, connection)
+        if connection.policy.passes_deadline:
+            wanted = with_deadline(wanted, timeout_s)
         signed = sign(wanted, provider.auth, connection.credentials, base_url=provider.base_url, now=now)
         answer = await connection.transport.exchange(signed, timeout_s=timeout_s)
         if isinstance(answer, Response) and answer.stream is not None:
@@ -255,6 +261,12 @@ def dressed(request: Request, connection: Connection) -> Request:
     if request.idempotency_key and header:
         pairs += checked_headers(((header, request.idempotency_key),))
     return msgspec.structs.replace(request, headers=(*request.headers, *pairs)) if pairs else request
+
+
+def with_deadline(request: Request, seconds: float) -> Request:
+    """Return the request with what is left of its time, for a gateway like ours; at least a millisecond."""
+    left = ("fairlead-deadline-ms", str(max(1, int(seconds * 1000))))
+    return msgspec.structs.replace(request, headers=(*request.headers, left))
 
 
 def judge(connection: Connection, operation: Operation[Any], request: Request, answer: Response | Broken) -> Step:
@@ -298,16 +310,19 @@ def learn(
     failures: int,
     ports: Ports,
     *,
-    was_cut_short: bool,
+    took_s: float | None,
 ) -> float | None:
-    """Tell the connection how the attempt ended; return the seconds after which a repeat makes sense."""
+    """Tell the connection how the attempt ended; return the seconds after which a repeat makes sense.
+
+    `took_s` is how long it took; None for one that the caller's haste cut short, which says nothing.
+    """
     asked = None
     if step.verdict.wait is Wait.RETRY_AFTER and isinstance(answer, Response):
         asked = parse_retry_after(answer.headers, now=ports.clock.wall())
-    if was_cut_short:
+    if took_s is None:
         connection.release(lease)
     else:
-        connection.settle(lease, step.verdict, retry_after_s=asked)
+        connection.settle(lease, step.verdict, retry_after_s=asked, seconds=took_s)
     if step.verdict.wait is Wait.QUOTA_RESET:
         return connection.quota_wait_s()
     if step.verdict.wait is Wait.NOTHING:
