@@ -33,6 +33,7 @@ from fairlead.model.exchange import Content
 from fairlead.model.message import Query, Request, Response
 from fairlead.model.outcome import Effect
 from fairlead.model.page import ListPage, Page
+from fairlead.observe.events import ConfigReloaded
 from fairlead.runtime.background import Background, Feed
 from fairlead.runtime.bulk import BulkProgress, BulkResult, OnProgress
 from fairlead.runtime.calls import CallOptions
@@ -93,6 +94,14 @@ class Fairlead:
     def close(self) -> None:
         """Close every socket."""
         _background.run(self._fl.close)
+
+    def reload(self, settings: Settings, *, source: str = "configuration") -> ConfigReloaded:
+        """Put new settings in force. Where they are wrong, raise `ConfigError` and change nothing."""
+        return _background.run(lambda: self._fl.reload(settings, source=source))
+
+    def reload_from(self, path: str | Path) -> ConfigReloaded:
+        """Read a configuration file, with its references, and put it in force as `reload` does."""
+        return _background.run(lambda: self._fl.reload_from(path))
 
     def deadline(self, seconds: float) -> AbstractContextManager[Deadline]:
         """Bound every call made inside: `with fl.deadline(2.0):`."""

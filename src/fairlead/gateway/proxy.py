@@ -51,13 +51,13 @@ class Proxy:
     def __init__(self, fl: Fairlead, *, keys: Sequence[Secret] | None) -> None:
         self._fl = fl
         self._keys = keys
-        self._bound = fl.settings.gateway.replay_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         body: bytes | PassedOn = b""
+        connection = self._fl.connections.get(_place(scope)[0])  # this one to the end, also when it is replaced
         try:
-            answer, body = await self._ask(scope, receive)
+            answer, body = await self._ask(scope, receive, connection)
             reported = report_headers(answer.call) if isinstance(answer, Response) and answer.call else {}
         except ClientGone:
             return
@@ -65,19 +65,22 @@ class Proxy:
             answer, reported = error.response or render_error(error), error_headers(error)
         if isinstance(answer, Rendered):
             await answer(scope, receive, send)
-        elif answer.stream is None:
-            await self._send_whole(answer, reported, scope, send)
+            return
+        assert connection is not None  # noqa: S101  # a vendor has answered
+        if answer.stream is None:
+            await self._send_whole(answer, reported, connection, send)
         else:
             # While the request's own body is on its way, that is how a caller who leaves is noticed.
             is_heard = isinstance(body, bytes) or body.is_over
-            await self._pass_on(answer, reported, scope, receive if is_heard else None, send)
+            await self._pass_on(answer, reported, connection, scope, receive if is_heard else None, send)
 
-    async def _ask(self, scope: Scope, receive: Receive) -> tuple[Response | Rendered, bytes | PassedOn]:
+    async def _ask(
+        self, scope: Scope, receive: Receive, connection: Connection | None
+    ) -> tuple[Response | Rendered, bytes | PassedOn]:
         """Return the vendor's answer, or our own refusal; raise `FairleadError` and `ClientGone`."""
         name, path = _place(scope)
         headers = decode_fields(scope["headers"][: scope["extensions"][HEAD_FIELDS]])
         incoming = Incoming(path=path, query=scope["query_string"].decode("latin-1"), headers=headers)
-        connection = self._fl.connections.get(name)
         auth = connection.provider.auth if connection else ()
         is_shown = self._keys is None or is_known(incoming, auth, self._keys)
         if not is_shown and not isinstance(auth, SigV4):
@@ -86,7 +89,7 @@ class Proxy:
         has_hash = PAYLOAD_HASH in fields
         if not is_shown and has_hash:  # before a body is asked for
             self._verify(incoming, scope, None)
-        connection = self._fl.connection(name)  # only who has a key learns which there are
+        connection = connection or self._fl.connection(name)  # only who has a key learns which there are
         if scope["method"] not in METHODS:
             return render_problem(405, "unknown_method", "The proxy passes no such method on."), b""
         if not is_path(incoming.path):
@@ -94,14 +97,14 @@ class Proxy:
                 "The path cannot be passed on.", hint="Leave out '.' and '..', and begin with one slash."
             )
         options = read_wishes(fields, has_key=self._keys is not None)
-        body = await take_body(receive, scope, fields, self._bound)
+        body = await take_body(receive, scope, fields, self._fl.settings.gateway.replay_bytes)
         if not is_shown and not has_hash:
             self._verify(incoming, scope, body if isinstance(body, bytes) else None)
         incoming = without_keys(incoming, auth, self._keys or ())
         request = self._request(scope["method"], incoming, fields, body, connection)
         if isinstance(body, PassedOn):
             options.setdefault("deadline_s", _STREAM_S)
-        return await self._fl.http(name).send(request, **options), body
+        return await self._fl.http(connection).send(request, **options), body
 
     def _verify(self, incoming: Incoming, scope: Scope, body: bytes | None) -> None:
         verify_signature(incoming, scope, body, self._keys or (), now=self._fl.ports.clock.wall())
@@ -113,7 +116,7 @@ class Proxy:
         gone = _BETWEEN_NEIGHBOURS | named
         if isinstance(body, bytes):
             gone |= {"expect", "trailer"}
-        if not self._fl.settings.connections[connection.name].cookies:
+        if not connection.made_of.settings.cookies:
             gone |= {"cookie"}
         if _is_telling(connection):  # its answers are looked through, for which they must not be packed
             gone |= {"accept-encoding"}
@@ -132,18 +135,26 @@ class Proxy:
             is_raw=True,
         )
 
-    async def _send_whole(self, answer: Response, reported: Mapping[str, str], scope: Scope, send: Send) -> None:
+    async def _send_whole(
+        self, answer: Response, reported: Mapping[str, str], connection: Connection, send: Send
+    ) -> None:
         """Send what the vendor says went wrong."""
-        connection, veil = self._answering(scope)
+        veil = _veil(connection)
         headers = self._headers(answer, reported, connection, veil)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": veil.whole(answer.body)})
 
     async def _pass_on(
-        self, answer: Response, reported: Mapping[str, str], scope: Scope, receive: Receive | None, send: Send
+        self,
+        answer: Response,
+        reported: Mapping[str, str],
+        connection: Connection,
+        scope: Scope,
+        receive: Receive | None,
+        send: Send,
     ) -> None:
         """Send the vendor's answer to the caller, as fast as the caller takes it."""
-        connection, veil = self._answering(scope)
+        veil = _veil(connection)
         stream: Any = answer.stream
         has_trailers = "trailer" in answer.headers
         headers = self._headers(answer, reported, connection, veil)
@@ -165,10 +176,6 @@ class Proxy:
         finally:
             await stream.aclose()
 
-    def _answering(self, scope: Scope) -> tuple[Connection, Veil]:
-        connection = self._fl.connections[_place(scope)[0]]
-        return connection, Veil(connection.credentials.values() if _is_telling(connection) else ())
-
     def _headers(
         self, answer: Response, reported: Mapping[str, str], connection: Connection, veil: Veil
     ) -> list[tuple[bytes, bytes]]:
@@ -176,7 +183,7 @@ class Proxy:
         gone = (_BETWEEN_NEIGHBOURS | named) - {"content-length"}
         if answer.status in {204, 304} or answer.stream is None:
             gone |= {"content-length"}
-        if not self._fl.settings.connections[connection.name].cookies:
+        if not connection.made_of.settings.cookies:
             gone |= {"set-cookie"}
         passed = [(key.lower(), value) for key, value in answer.headers.pairs]
         kept = [
@@ -240,6 +247,10 @@ def _local(location: str, connection: Connection) -> str:
     if rest is None or rest[:1] not in {"", "/", "?", "#"}:
         return location
     return f"{PREFIX}{connection.name}{rest}"
+
+
+def _veil(connection: Connection) -> Veil:
+    return Veil(connection.credentials.values() if _is_telling(connection) else ())
 
 
 def _is_telling(connection: Connection) -> bool:

@@ -86,7 +86,37 @@ class DriftFound(msgspec.Struct, frozen=True, kw_only=True):
     is_tolerated: bool
 
 
-Event: TypeAlias = CallFinished | AttemptFinished | BreakerChanged | HealthChanged | ConnectionPaused | DriftFound
+class ConfigReloaded(msgspec.Struct, frozen=True, kw_only=True):
+    """New settings are in force. The fields name connections; what is in none of them goes on as before.
+
+    `needs_restart` are settings that have changed and do not count before the next start.
+    """
+
+    source: str
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    needs_restart: tuple[str, ...] = ()
+
+
+class ConfigRejected(msgspec.Struct, frozen=True, kw_only=True):
+    """New settings were refused, and changed nothing. `error` is the code, `message` names the key and the rule."""
+
+    source: str
+    error: str
+    message: str
+
+
+Event: TypeAlias = (
+    CallFinished
+    | AttemptFinished
+    | BreakerChanged
+    | HealthChanged
+    | ConnectionPaused
+    | DriftFound
+    | ConfigReloaded
+    | ConfigRejected
+)
 Sink: TypeAlias = Callable[[Event], None]
 
 

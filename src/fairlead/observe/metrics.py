@@ -8,6 +8,8 @@ from fairlead.observe.events import (
     AttemptFinished,
     BreakerChanged,
     CallFinished,
+    ConfigRejected,
+    ConfigReloaded,
     ConnectionPaused,
     DriftFound,
     Event,
@@ -47,6 +49,9 @@ class Metrics:
         self._health = Gauge(
             "fairlead_connection_health", "0 up, 1 degraded, 2 down.", ("connection",), registry=self.registry
         )
+        self._reloads = Counter(
+            "fairlead_reloads", "New settings, by whether they were taken.", ("result",), registry=self.registry
+        )
         self._pauses = Counter(
             "fairlead_pauses",
             "Times a vendor asked to be left alone.",
@@ -73,6 +78,10 @@ class Metrics:
                 self._breakers.labels(event.connection).set(_BREAKER_STATES[event.after])
             case HealthChanged():
                 self._health.labels(event.connection).set(_CONDITIONS[event.after])
+            case ConfigReloaded():
+                self._reloads.labels("reloaded").inc()
+            case ConfigRejected():
+                self._reloads.labels("rejected").inc()
             case ConnectionPaused():
                 self._pauses.labels(event.connection, event.cause).inc()
             case DriftFound():

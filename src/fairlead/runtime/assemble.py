@@ -25,13 +25,14 @@ from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
 from fairlead.resilience.windows import Gcra, SlidingWindow
 from fairlead.runtime.calls import CachePolicy
-from fairlead.runtime.connection import Connection, Policy
+from fairlead.runtime.connection import Blueprint, Connection, Policy
 from fairlead.runtime.facade import Route
 from fairlead.runtime.mappings import build_mappings
 from fairlead.runtime.plain import build_batch, build_pagination, build_provider, refuse_doubled
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
 from fairlead.runtime.routing import build_routing
+from fairlead.runtime.usage import Usage
 from fairlead.spec.provider import Plan, Provider, variable_name
 from fairlead.storage.memory import MemoryStore
 from fairlead.transport.http import HttpOptions
@@ -42,9 +43,20 @@ Connect = Callable[[HttpOptions], Transport]
 
 
 def assemble_connection(
-    name: str, wanted: config.Connection, *, source: str, sources: Sources, ports: Ports, connect: Connect
+    name: str,
+    wanted: config.Connection,
+    *,
+    source: str,
+    sources: Sources,
+    ports: Ports,
+    connect: Connect,
+    before: Connection | None = None,
 ) -> Connection:
-    """Build one connection; raise `ConfigError` or `UnknownProviderError` naming the file and the key."""
+    """Build one connection; raise `ConfigError` or `UnknownProviderError` naming the file and the key.
+
+    `before` is the connection that had this name until now: where nothing has changed it is returned, and where its
+    sockets lead where these would, they are kept.
+    """
     where = f"{source}: connections.{name}"
     provider = _provider(name, wanted, where)
     base_url = wanted.base_url or provider.base_url
@@ -53,15 +65,21 @@ def assemble_connection(
     concurrency = wanted.concurrency or config.Concurrency()
     if plan and plan.concurrent and not wanted.concurrency:
         concurrency = config.Concurrency(limit=plan.concurrent)
+    made_of = Blueprint(
+        settings=wanted,
+        options=_options(wanted, provider, base_url, where, sources, pool=concurrency.limit),
+        credentials=_credentials(wanted, provider, where, sources),
+    )
+    if before is not None and before.made_of == made_of:
+        return before
+    kept = before if before is not None and before.made_of.options == made_of.options else None
     return Connection(
         name,
         provider,
-        credentials=_credentials(wanted, provider, where, sources),
-        transport=_open(
-            connect,
-            _options(wanted, provider, base_url, where, sources, pool=concurrency.limit),
-            where=where,
-        ),
+        credentials=made_of.credentials,
+        transport=kept.transport if kept else _open(connect, made_of.options, where=where),
+        usage=kept.usage if kept else Usage(),
+        made_of=made_of,
         policy=Policy(
             attempt_s=wanted.timeouts.attempt_s,
             quota_reset_s=wanted.quota_reset_s,

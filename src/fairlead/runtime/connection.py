@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from fairlead import errors
+from fairlead.config.settings import Connection as ConnectionSettings
 from fairlead.model.exchange import Transport
 from fairlead.model.secret import Secret
 from fairlead.observe.events import ConnectionPaused
@@ -19,12 +20,14 @@ from fairlead.resilience.pause import REFUSED, Leave, Pause
 from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
 from fairlead.runtime.ports import Ports
+from fairlead.runtime.usage import Usage
 from fairlead.spec.batch import BatchRule
 from fairlead.spec.mapping import ResponseMapping
 from fairlead.spec.outcomes import Verdict, Wait
 from fairlead.spec.provider import Provider
 from fairlead.spec.quota import seconds_to_reset
 from fairlead.spec.watch import Watch
+from fairlead.transport.http import HttpOptions
 
 # How long a vendor is left alone that throttles without saying for how long: the shortest window vendors publish.
 _UNSAID_PAUSE_S = 1.0
@@ -66,6 +69,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     passes_deadline: bool = False
 
 
+class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
+    """What a connection was made of: where this is the same, so is the connection."""
+
+    settings: ConnectionSettings
+    options: HttpOptions
+    credentials: Mapping[str, Secret]
+
+
 class Connection:
     """One vendor account. Everything here is synchronous, but for waiting in line."""
 
@@ -84,8 +95,12 @@ class Connection:
         health: Health,
         ports: Ports,
         mappings: Mapping[str, ResponseMapping[Any]],
+        made_of: Blueprint,
+        usage: Usage,
     ) -> None:
         self.name = name
+        self.made_of = made_of
+        self.usage = usage
         self.provider = provider
         self.credentials = credentials
         self.transport = transport
@@ -115,6 +130,7 @@ class Connection:
 
     def disown(self) -> None:
         """Know of no attempt that is under way, and of no socket: after a fork, they are the parent's."""
+        self.usage.disown()
         self.transport.disown()
         self.breaker.disown()
         self.concurrency.disown()
@@ -153,7 +169,10 @@ class Connection:
             if has_place:
                 self.concurrency.release()
             raise
-        return self._renew(lease, until) if has_waited else lease
+        if has_waited:
+            lease = self._renew(lease, until)
+        self.usage.enter()
+        return lease
 
     def _ask_leave(self) -> Lease:
         """Ask pause and breaker."""
@@ -189,6 +208,7 @@ class Connection:
     def leave_line(self) -> None:
         """Give the place under the concurrency limit back."""
         self.concurrency.release()
+        self.usage.leave()
 
     def release(self, lease: Lease) -> None:
         """Settle an attempt that says nothing about the vendor: cancelled, or never sent."""

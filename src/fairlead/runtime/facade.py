@@ -34,11 +34,18 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facade:
-    """Calls one capability. Subclasses give its operations their names and types."""
+    """Calls one capability. Subclasses give its operations their names and types.
 
-    def __init__(self, route: Route, calls: Calls) -> None:
-        self._route = route
+    `find_route` is asked for each call, so that whoever holds on to a facade sees new settings.
+    """
+
+    def __init__(self, find_route: Callable[[], Route], calls: Calls) -> None:
+        self._find_route = find_route
         self._calls = calls
+
+    @property
+    def _route(self) -> Route:
+        return self._find_route()
 
     async def _call(
         self,

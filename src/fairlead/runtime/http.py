@@ -42,10 +42,17 @@ class HttpFacade:
     may also be a `ResponseMapping`, or the name of one of the connection's `mappings`.
     """
 
-    def __init__(self, connection: Connection, calls: Calls, *, deadline_s: float) -> None:
-        self.connection = connection
+    def __init__(
+        self, find_connection: Callable[[], Connection], calls: Calls, *, find_deadline_s: Callable[[], float]
+    ) -> None:
+        self._find_connection = find_connection  # for each call, so that whoever holds on to this sees new settings
         self._calls = calls
-        self._deadline_s = deadline_s
+        self._find_deadline_s = find_deadline_s
+
+    @property
+    def connection(self) -> Connection:
+        """The connection as it is now; raises `UnknownConnectionError` where it has been removed."""
+        return self._find_connection()
 
     async def request(
         self,
@@ -274,7 +281,7 @@ class HttpFacade:
             operation=name,
             candidates=(self.connection,),
             begin=lambda _: begin(),
-            deadline_s=self._deadline_s,
+            deadline_s=self._find_deadline_s(),
             join=join,
         )
         return await self._calls.make(wanted, options)
