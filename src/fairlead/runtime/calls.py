@@ -122,7 +122,7 @@ class Calls:
             correlation_id=options.get("correlation_id") or call_id,
             operation=wanted.operation,
             deadline=deadline,
-            is_hurried=deadline.remaining(started) < wanted.deadline_s,
+            is_hurried=deadline.at_s < Deadline.after(wanted.deadline_s, now=started).at_s,
             tenant=options.get("tenant"),
             sticky_key=options.get("sticky_key"),
             drill=drill,

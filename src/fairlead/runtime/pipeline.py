@@ -265,8 +265,9 @@ def dressed(request: Request, connection: Connection) -> Request:
 
 def with_deadline(request: Request, seconds: float) -> Request:
     """Return the request with what is left of its time, for a gateway like ours; at least a millisecond."""
+    kept = (pair for pair in request.headers if pair[0].lower() != "fairlead-deadline-ms")
     left = ("fairlead-deadline-ms", str(max(1, int(seconds * 1000))))
-    return msgspec.structs.replace(request, headers=(*request.headers, left))
+    return msgspec.structs.replace(request, headers=(*kept, left))
 
 
 def judge(connection: Connection, operation: Operation[Any], request: Request, answer: Response | Broken) -> Step:

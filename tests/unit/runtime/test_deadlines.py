@@ -6,6 +6,7 @@ import pytest
 
 from fairlead import errors
 from fairlead.resilience.breaker import State
+from fairlead.testing.clock import FakeClock
 from scripted import SOUP, Slow, answer, build_world, kitchen, plain, recipes, route
 
 TWO = recipes("one") + recipes("two") + route("one", "two")
@@ -28,6 +29,14 @@ async def test_what_is_too_slow_for_the_route_itself_opens_the_circuit() -> None
         page = await world.fl.recipes.search(f"soup {number}")
         assert page.served_by == "two"
     assert world.connection("one").breaker.state is State.OPEN
+
+
+@pytest.mark.parametrize("now", [11.528])
+async def test_no_rounding_makes_a_usual_call_a_hurried_one(now: float) -> None:
+    text = recipes("one") + recipes("two") + route("one", "two", settings="deadline_s = 10")
+    world = build_world(text, {"one": Slow(1000, SOUP), "two": SOUP}, clock=FakeClock(monotonic=now))
+    await world.fl.recipes.search("soup")
+    assert world.connection("one").health.cause == "attempt_timeout"
 
 
 async def test_a_call_of_one_connection_that_runs_out_of_time_says_so() -> None:
@@ -117,5 +126,7 @@ async def test_a_gateway_like_ours_is_told_what_is_left_and_nobody_else() -> Non
     world = build_world(text, {"near": answer(), "far": answer()})
     for name in ("near", "far"):
         await world.fl.http(name).get("/a", deadline_s=2.5)
+    await world.fl.http("near").get("/a", deadline_s=2.5, headers={"Fairlead-Deadline-MS": "9"})
+    assert [key for key, _ in world.sent("near")[1].headers].count("fairlead-deadline-ms") == 1
     assert dict(world.sent("near")[0].headers)["fairlead-deadline-ms"] == "2500"
     assert "fairlead-deadline-ms" not in dict(world.sent("far")[0].headers)
