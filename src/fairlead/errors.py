@@ -20,7 +20,9 @@ FairleadError
 │   ├── RateLimitedError
 │   ├── BulkheadFullError
 │   ├── DeadlineExceededError
-│   └── HostBlockedError
+│   ├── HostBlockedError
+│   ├── UnhealthyError                  it failed too often of late, and others could serve
+│   └── DrillError                      the caller wanted to see what happens without this connection
 ├── TransportError                  no usable answer came
 │   ├── ConnectError                    name, address or TLS: nothing was sent
 │   ├── ConnectionLostError             the connection broke
@@ -247,6 +249,18 @@ class HostBlockedError(RejectedError):
     """The address is not one that this connection may reach."""
 
     code = "host_blocked"
+
+
+class UnhealthyError(RejectedError):
+    """The connection failed too often of late: others are asked first."""
+
+    code = "unhealthy"
+
+
+class DrillError(RejectedError):
+    """The caller rehearses a failure of this connection."""
+
+    code = "drill"
 
 
 class TransportError(FairleadError):

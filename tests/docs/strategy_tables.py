@@ -10,15 +10,17 @@ from typing import NamedTuple
 import msgspec
 
 from docs.refresh import comments, default_text, table
-from fairlead.config import cache
+from fairlead.config import cache, settings
 from fairlead.config import policies as config
 from fairlead.config.group import Group
 from fairlead.resilience.breaker import BreakerOptions
 from fairlead.resilience.budget import BudgetOptions
+from fairlead.resilience.health import HealthOptions
 from fairlead.resilience.hedge import HedgeOptions
+from fairlead.runtime.routing import Routing
 
 EXPLANATION = Path(__file__).parents[2] / "docs" / "explanation"
-PAGES = ("breaker.md", "retry.md", "concurrency.md", "hedging.md", "caching.md")
+PAGES = ("routing.md", "health.md", "breaker.md", "retry.md", "concurrency.md", "hedging.md", "caching.md")
 REFRESH = "make fix"
 _BLOCK = re.compile(r"<!-- defaults: (?P<name>\w+) -->\n.*?<!-- /defaults -->", re.DOTALL)
 
@@ -40,6 +42,8 @@ SOURCES = {
     "Hedge": Source(HedgeOptions, config.Hedge, "hedge"),
     "Cache": Source(cache.Cache, cache.Cache, "cache"),
     "HttpCache": Source(cache.HttpCache, cache.HttpCache, "cache"),
+    "Routing": Source(Routing, settings.Route, "routes.CAPABILITY"),
+    "Health": Source(HealthOptions, config.Health, "health"),
 }
 
 

@@ -43,6 +43,8 @@ STATUSES = {
     errors.BulkheadFullError: 503,
     errors.DeadlineExceededError: 504,
     errors.HostBlockedError: 502,
+    errors.UnhealthyError: 503,
+    errors.DrillError: 503,
     errors.TransportError: 502,
     errors.ConnectError: 502,
     errors.ConnectionLostError: 502,

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from fairlead.config.cache import Cache, HttpCache
-from fairlead.config.group import Count, Group, Seconds
-from fairlead.config.policies import Breaker, Chaos, Concurrency, Hedge, Quota, Rate, Retry
+from fairlead.config.group import Count, Group, Seconds, Share
+from fairlead.config.policies import Breaker, Chaos, Concurrency, Health, Hedge, Quota, Rate, Retry
 
 
 class Timeouts(Group, frozen=True):
@@ -250,11 +250,16 @@ class Connection(Group, frozen=True):
     cache: HttpCache | None = None
     #: Seconds from an exhausted quota to the next try, in place of the vendor's own reset.
     quota_reset_s: Seconds | None = None
+    #: The vendor is a Fairlead gateway itself: it is told what is left of the deadline, in `fairlead-deadline-ms`.
+    passes_deadline: bool = False
+    #: What a request costs, in the same unit for all connections of a route: see the strategy `least_cost`.
+    cost: Annotated[float, msgspec.Meta(ge=0)] | None = None
     #: Longer answers are dropped.
     max_answer_bytes: Count = 10 * 1024 * 1024
     timeouts: Timeouts = Timeouts()
     retry: Retry = Retry()
     breaker: Breaker = Breaker()
+    health: Health = Health()
     #: In place of what the plan allows.
     concurrency: Concurrency | None = None
     #: In place of what the plan allows.
@@ -270,10 +275,16 @@ class Connection(Group, frozen=True):
 
 
 class Route(Group, frozen=True):
-    """The connections that serve a capability, in order, and what bounds a call to it."""
+    """The connections that serve a capability, how one is chosen, and what bounds a call to it."""
 
     #: Names of connections: the first that can serve does.
     connections: Annotated[list[str], msgspec.Meta(min_length=1)]
+    #: Who is asked first; the others are asked when it cannot serve. See `docs/explanation/routing.md`.
+    strategy: Literal["order", "weight", "least_cost", "lowest_latency", "sticky"] = "order"
+    #: For `weight` and `sticky`: the part of each connection, as `{ a = 9, b = 1 }`. What has 0 is fallback only.
+    weights: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = {}
+    #: For `lowest_latency`: the share of calls that asks another one first, to learn how quick it is by now.
+    explore_share: Share = 0.05
     #: The time a call may take, all tries at all vendors included.
     deadline_s: Seconds = 30.0
     cache: Cache = Cache()
@@ -302,3 +313,5 @@ class Settings(Group, frozen=True):
     chaos: Chaos = Chaos()
     #: The deadline of a plain call that names none.
     deadline_s: Seconds = 30.0
+    #: Calls may treat a connection as failed: see `docs/how-to/rehearse-a-failover.md`.
+    drills: bool = True

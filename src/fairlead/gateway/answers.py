@@ -12,7 +12,7 @@ from starlette.responses import Response
 from fairlead import errors
 from fairlead.model.answer import Answer
 from fairlead.model.attempt import Attempt
-from fairlead.model.call import CallReport
+from fairlead.model.call import CallReport, drilled
 
 #: The first class that fits decides.
 STATUSES: tuple[tuple[type[errors.FairleadError], int], ...] = (
@@ -47,7 +47,9 @@ def render_answer(answer: Answer, *, headers: dict[str, str] | None = None) -> R
 
 def report_headers(report: CallReport) -> dict[str, str]:
     """Return how an answer came about, as headers."""
+    drill = {"fairlead-drill": ",".join(report.drilled)} if report.drilled else {}
     return {
+        **drill,
         "fairlead-call-id": report.call_id,
         "fairlead-served-by": report.served_by,
         "fairlead-attempts": str(report.exchanges),
@@ -69,7 +71,11 @@ def error_headers(error: errors.FairleadError) -> dict[str, str]:
     if not error.call_id:
         return {}
     tried = sum(attempt.was_tried for attempt in error.attempts)
-    return {"fairlead-call-id": error.call_id, "fairlead-attempts": str(tried), **_chaos(error.attempts)}
+    names = drilled(error.attempts)
+    drill = {"fairlead-drill": ",".join(names)} if names else {}
+    return {
+        **drill, "fairlead-call-id": error.call_id, "fairlead-attempts": str(tried), **_chaos(error.attempts)
+    }  # fmt: skip
 
 
 def status_of(kind: type[errors.FairleadError]) -> int:

@@ -21,12 +21,11 @@ from fairlead.gateway.body import ClientGone, PassedOn, decode_fields, take_body
 from fairlead.gateway.server import BREAK_OFF, HEAD_FIELDS
 from fairlead.gateway.slots import PAYLOAD_HASH, Incoming, is_hash, is_known, verify_signature, without_keys
 from fairlead.gateway.veil import Veil
+from fairlead.gateway.wishes import read_wishes
 from fairlead.model.headers import Pairs
 from fairlead.model.message import METHODS, Request, Response, is_path
 from fairlead.model.outcome import Effect
 from fairlead.model.secret import Secret
-from fairlead.runtime.by_name import parse_number
-from fairlead.runtime.calls import CallOptions
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.fairlead import Fairlead
 from fairlead.spec.provider import Place, SigV4
@@ -64,13 +63,13 @@ class Proxy:
     def __init__(self, fl: Fairlead, *, keys: Sequence[Secret] | None) -> None:
         self._fl = fl
         self._keys = keys
-        self._bound = fl.settings.gateway.replay_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         body: bytes | PassedOn = b""
+        connection = self._fl.connections.get(_place(scope)[0])  # this one to the end, also when it is replaced
         try:
-            answer, body = await self._ask(scope, receive)
+            answer, body = await self._ask(scope, receive, connection)
             reported = report_headers(answer.call) if isinstance(answer, Response) and answer.call else {}
         except ClientGone:
             return
@@ -80,18 +79,21 @@ class Proxy:
             reported = error_headers(error)
         if isinstance(answer, Rendered):
             await answer(scope, receive, send)
-        elif answer.stream is None:
-            await self._send_whole(answer, reported, scope, send)
+            return
+        assert connection is not None  # noqa: S101  # a vendor has answered
+        if answer.stream is None:
+            await self._send_whole(answer, reported, connection, send, is_head=scope["method"] == "HEAD")
         else:
             # While the request's own body is on its way, that is how a caller who leaves is noticed.
-            await self._pass_on(answer, reported, scope, _leaving(receive, body), send)
+            await self._pass_on(answer, reported, connection, scope, _leaving(receive, body), send)
 
-    async def _ask(self, scope: Scope, receive: Receive) -> tuple[Response | Rendered, bytes | PassedOn]:
+    async def _ask(
+        self, scope: Scope, receive: Receive, connection: Connection | None
+    ) -> tuple[Response | Rendered, bytes | PassedOn]:
         """Return the vendor's answer, or our own refusal; raise `FairleadError` and `ClientGone`."""
         name, path = _place(scope)
         headers = decode_fields(scope["headers"][: scope["extensions"][HEAD_FIELDS]])
         incoming = Incoming(path=path, query=scope["query_string"].decode("latin-1"), headers=headers)
-        connection = self._fl.connections.get(name)
         auth, also = (connection.provider.auth, connection.provider.key_slots) if connection else ((), ())
         is_shown = self._keys is None or is_known(incoming, auth, self._keys, also)
         if not is_shown and not isinstance(auth, SigV4):
@@ -100,19 +102,19 @@ class Proxy:
         has_hash = PAYLOAD_HASH in fields
         if not is_shown and has_hash:  # before a body is asked for
             self._verify(incoming, scope, None)
-        connection = self._fl.connection(name)  # only who has a key learns which there are
+        connection = connection or self._fl.connection(name)  # only who has a key learns which there are
         if scope["method"] not in METHODS:
             return render_problem(405, "unknown_method", "The proxy passes no such method on."), b""
         if not is_path(incoming.path):
             raise InvalidArgumentError(
                 "The path cannot be passed on.", hint="Leave out '.' and '..', and begin with one slash."
             )
-        options = _options(fields)
+        options = read_wishes(fields, has_key=self._keys is not None)
         if _wants_another_protocol(headers):
             return render_problem(501, "unsupported_upgrade", "The proxy speaks no protocol but HTTP."), b""
         if fields.get("transfer-encoding", "chunked").strip().lower() != "chunked":  # RFC 9112 §6.1
             return render_problem(501, "unsupported_coding", "The proxy knows no transfer coding but chunked."), b""
-        body = await take_body(receive, scope, fields, self._bound)
+        body = await take_body(receive, scope, fields, self._fl.settings.gateway.replay_bytes)
         if not is_shown and (isinstance(body, bytes) or not has_hash):
             self._verify(incoming, scope, body if isinstance(body, bytes) else None)
         if not is_shown and isinstance(body, PassedOn) and is_hash(fields.get(PAYLOAD_HASH, "")):
@@ -122,7 +124,7 @@ class Proxy:
         if isinstance(body, PassedOn):
             body.keep = self._may_trail(connection)
             options.setdefault("deadline_s", _STREAM_S)
-        return await self._fl.http(name).send(request, **options), body
+        return await self._fl.http(connection).send(request, **options), body
 
     def _verify(self, incoming: Incoming, scope: Scope, body: bytes | None) -> None:
         verify_signature(incoming, scope, body, self._keys or (), now=self._fl.ports.clock.wall())
@@ -143,7 +145,7 @@ class Proxy:
         gone = _BETWEEN_NEIGHBOURS | _named(incoming.headers)
         if isinstance(body, bytes):
             gone |= {"expect", "trailer"}
-        if not self._fl.settings.connections[connection.name].cookies:
+        if not connection.made_of.settings.cookies:
             gone |= {"cookie"}
         if _is_telling(connection):  # its answers are looked through, for which they must not be packed
             gone |= {"accept-encoding"}
@@ -162,11 +164,12 @@ class Proxy:
             is_raw=True,
         )
 
-    async def _send_whole(self, answer: Response, reported: Mapping[str, str], scope: Scope, send: Send) -> None:
+    async def _send_whole(
+        self, answer: Response, reported: Mapping[str, str], connection: Connection, send: Send, *, is_head: bool
+    ) -> None:
         """Send what the vendor says went wrong."""
-        connection, _ = self._answering(scope)
         veil = Veil(connection.credentials.values())  # many repeat the key that they refuse
-        headers = self._headers(answer, reported, connection, veil, is_head=scope["method"] == "HEAD")
+        headers = self._headers(answer, reported, connection, veil, is_head=is_head)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": veil.whole(answer.body)})
 
@@ -174,12 +177,13 @@ class Proxy:
         self,
         answer: Response,
         reported: Mapping[str, str],
+        connection: Connection,
         scope: Scope,
         leaving: Coroutine[Any, Any, None],
         send: Send,
     ) -> None:
         """Send the vendor's answer to the caller, as fast as the caller takes it."""
-        connection, veil = self._answering(scope)
+        veil = _veil(connection)
         stream: Any = answer.stream
         has_trailers = "trailer" in answer.headers
         headers = self._headers(answer, reported, connection, veil)
@@ -203,10 +207,6 @@ class Proxy:
             leaving.close()
             await stream.aclose()
 
-    def _answering(self, scope: Scope) -> tuple[Connection, Veil]:
-        connection = self._fl.connections[_place(scope)[0]]
-        return connection, Veil(connection.credentials.values() if _is_telling(connection) else ())
-
     def _headers(
         self,
         answer: Response,
@@ -221,7 +221,7 @@ class Proxy:
         gone = (_BETWEEN_NEIGHBOURS | _named(passed)).union(_OF_THE_HOST) - {"content-length"}
         if answer.status in {204, 304} or is_told_here:
             gone |= {"content-length"}
-        if not self._fl.settings.connections[connection.name].cookies:
+        if not connection.made_of.settings.cookies:
             gone |= {"set-cookie"}
         kept = [
             (key, _local(value, connection) if key == "location" else value)
@@ -309,18 +309,14 @@ def _local(location: str, connection: Connection) -> str:
     return f"{PREFIX}{connection.name}{rest}"
 
 
+def _veil(connection: Connection) -> Veil:
+    return Veil(connection.credentials.values() if _is_telling(connection) else ())
+
+
 def _is_telling(connection: Connection) -> bool:
     """Whether the vendor sees its key in the address, and may well repeat it."""
     auth = connection.provider.auth
     return isinstance(auth, tuple) and any(key.place is not Place.HEADER for key in auth)
-
-
-def _options(fields: Mapping[str, str]) -> CallOptions:
-    """Read what every call may be given: `fairlead-deadline-ms` and `fairlead-correlation-id`."""
-    found: CallOptions = {"correlation_id": fields.get("fairlead-correlation-id")}
-    if "fairlead-deadline-ms" in fields:
-        found["deadline_s"] = parse_number(fields["fairlead-deadline-ms"], "fairlead-deadline-ms") / 1000
-    return found
 
 
 def _missing_key() -> Rendered:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Self
 
 import msgspec
 
-from fairlead.errors import InvalidArgumentError
+from fairlead.errors import DrillError, InvalidArgumentError
 from fairlead.model.attempt import Attempt
 from fairlead.model.deadline import Deadline
 
@@ -49,6 +50,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     is_background: bool = False
     tenant: str | None = None
     idempotency_key: str | None = None
+    #: What the route's choice shall be the same for.
+    sticky_key: str | None = None
+    #: Connections that this call treats as failed.
+    drill: frozenset[str] = frozenset()
 
 
 class CacheUse(StrEnum):
@@ -93,3 +98,13 @@ class CallReport(msgspec.Struct, frozen=True, kw_only=True):
     def exchanges(self) -> int:
         """How many requests vendors were asked."""
         return sum(attempt.was_tried for attempt in self.attempts)
+
+    @property
+    def drilled(self) -> tuple[str, ...]:
+        """The connections that were treated as failed, because the caller wanted it so."""
+        return drilled(self.attempts)
+
+
+def drilled(attempts: Iterable[Attempt]) -> tuple[str, ...]:
+    """Return the connections that refused because of a drill, each once."""
+    return tuple(dict.fromkeys(each.connection for each in attempts if each.error == DrillError.code))

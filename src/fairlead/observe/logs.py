@@ -8,7 +8,7 @@ from typing import TextIO
 import msgspec
 import structlog
 
-from fairlead.observe.events import AttemptFinished, CallFinished, Event
+from fairlead.observe.events import AttemptFinished, CallFinished, ConfigReloaded, Event
 
 
 class Logs:
@@ -30,5 +30,6 @@ class Logs:
         error = event.error if isinstance(event, CallFinished) else None
         if isinstance(event, AttemptFinished):
             error = event.attempt.error
-        write = self._log.warning if error or not isinstance(event, CallFinished | AttemptFinished) else self._log.info
+        is_usual = isinstance(event, CallFinished | AttemptFinished | ConfigReloaded)
+        write = self._log.info if is_usual and not error else self._log.warning
         write(type(event).__name__, **msgspec.to_builtins(event))

@@ -9,13 +9,17 @@ from fairlead.observe.events import (
     BreakerChanged,
     CallFinished,
     ChaosApplied,
+    ConfigRejected,
+    ConfigReloaded,
     ConnectionPaused,
     DriftFound,
     Event,
+    HealthChanged,
     Hedged,
     RetryDecided,
 )
 
+_CONDITIONS = {"up": 0, "degraded": 1, "down": 2}
 _BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2, "forced_open": 3, "forced_closed": 4}
 
 
@@ -44,6 +48,12 @@ class Metrics:
             "0 closed, 1 half open, 2 open, 3 held open, 4 held closed.",
             ("connection",),
             registry=self.registry,
+        )
+        self._health = Gauge(
+            "fairlead_connection_health", "0 up, 1 degraded, 2 down.", ("connection",), registry=self.registry
+        )
+        self._reloads = Counter(
+            "fairlead_reloads", "New settings, by whether they were taken.", ("result",), registry=self.registry
         )
         self._pauses = Counter(
             "fairlead_pauses",
@@ -81,11 +91,23 @@ class Metrics:
                 self._attempts.labels(attempt.connection, attempt.outcome.value, attempt.error or "").inc()
             case BreakerChanged():
                 self._breakers.labels(event.connection).set(_BREAKER_STATES[event.after])
+            case HealthChanged():
+                self._health.labels(event.connection).set(_CONDITIONS[event.after])
             case ConnectionPaused():
                 self._pauses.labels(event.connection, event.cause).inc()
             case DriftFound():
                 tolerated = str(event.is_tolerated).lower()
                 self._drift.labels(event.connection, event.mapping, event.kind.value, tolerated).inc()
+            case _:
+                self._count_decision(event)
+
+    def _count_decision(self, event: Event) -> None:
+        """Count what was decided on the way, or about all of it."""
+        match event:
+            case ConfigReloaded():
+                self._reloads.labels("reloaded").inc()
+            case ConfigRejected():
+                self._reloads.labels("rejected").inc()
             case RetryDecided():
                 self._retries.labels(event.connection, event.cause, str(event.is_paid).lower()).inc()
             case Hedged():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Literal, TypeAlias, TypedDict
@@ -11,25 +11,36 @@ import msgspec
 
 from fairlead.errors import FairleadError, InvalidArgumentError
 from fairlead.model.answer import Answer
-from fairlead.model.call import CacheUse, Call, CallReport
+from fairlead.model.call import CacheUse, Call, CallReport, drilled
 from fairlead.model.deadline import Deadline
+from fairlead.model.operation import Operation
 from fairlead.observe.events import CallFinished
+from fairlead.runtime.bound import earlier
 from fairlead.runtime.caching import Caching, Keeping, Reply
+from fairlead.runtime.choose import NOBODY, checked_drill, choose
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.join import Join, Joiner
 from fairlead.runtime.pipeline import Begin, perform
 from fairlead.runtime.ports import Ports
+from fairlead.runtime.probing import PROBE_S, Prober
+from fairlead.runtime.routing import Routing
 from fairlead.runtime.trail import Trail
 
 
 class CallOptions(TypedDict, total=False):
-    """What every call may be given. `deadline_s` bounds all of it, in seconds; tenants never share an answer."""
+    """What every call may be given. `deadline_s` bounds all of it, in seconds; tenants never share an answer.
+
+    `sticky_key` is what a route with the strategy `sticky` goes by: a user, a session. The connections that `drill`
+    names are treated as failed, to rehearse what happens then; such a call goes past the cache.
+    """
 
     deadline_s: float
     tenant: str | None
     correlation_id: str | None
     #: `background` for work that nobody waits for: what is `interactive` goes first wherever there is a line.
     priority: Literal["interactive", "background"]
+    sticky_key: str | None
+    drill: Sequence[str]
 
 
 def given_deadline_s(options: CallOptions, usual_s: float) -> float:
@@ -53,6 +64,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     keeping: Keeping | None = None
     join: Join | None = None
     may_wait: bool = True
+    routing: Routing = Routing()
 
 
 #: How an answer is found.
@@ -60,25 +72,49 @@ Find: TypeAlias = Callable[[Wanted, Call, Trail], Awaitable[Reply]]
 
 
 class Calls:
-    """Makes calls."""
+    """Makes calls. `drillable` names the connections that a drill may name; None where there are no drills."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, *, drillable: Callable[[], Collection[str] | None]) -> None:
         self.clock = ports.clock
         self.caching = Caching(ports.clock)
+        self.random = ports.random
         self._ports = ports
+        self._drillable = drillable
         self._joiner = Joiner(ports.clock, self.make)
+        self.prober = Prober(ports, self._probe)
 
     def disown(self) -> None:
-        """Join no call that is under way: after a fork, it is the parent's."""
+        """Join no call that is under way, and know of no probe: after a fork, they are the parent's."""
         self.caching.disown()
+        self.prober.disown()
 
     async def close(self) -> None:
         """End what runs in the background."""
+        await self.prober.close()
         await self.caching.close()
+
+    async def _probe(self, connection: Connection) -> None:
+        """Make the cheapest call there is: like any other, but for the waiting."""
+        probe = connection.provider.probe
+        if probe is None:
+            return
+
+        def begin(_: Connection) -> Operation[Answer]:
+            yield from probe()
+            return Answer()
+
+        wanted = Wanted(
+            operation="health.probe", candidates=(connection,), begin=begin, deadline_s=PROBE_S, may_wait=False
+        )
+        with suppress(FairleadError):  # what it says is known by now
+            await self.make(wanted, {})
 
     async def make(self, wanted: Wanted, options: CallOptions) -> Any:
         """Return the answer, with its report; raise `FairleadError`."""
-        return await self._conclude(self._begun(wanted, options), wanted, self._find)
+        call = self._begun(wanted, options)
+        if call.drill:  # a rehearsal that is answered from elsewhere rehearses nothing
+            wanted = msgspec.structs.replace(wanted, keeping=None, join=None)
+        return await self._conclude(call, wanted, self._find)
 
     async def _refresh(self, keeping: Keeping, wanted: Wanted, first: Call) -> None:
         """Make the call that refreshes what another was served; only the event stream hears how it ended."""
@@ -88,15 +124,19 @@ class Calls:
 
     def _begun(self, wanted: Wanted, options: CallOptions) -> Call:
         call_id = self._ports.ids()
-        deadline_s = given_deadline_s(options, wanted.deadline_s)
+        now = self.clock.monotonic()
+        deadline = earlier(Deadline.after(given_deadline_s(options, wanted.deadline_s), now=now))
+        drill = checked_drill(options["drill"], self._drillable()) if options.get("drill") else NOBODY
         return Call(
             id=call_id,
             correlation_id=options.get("correlation_id") or call_id,
             operation=wanted.operation,
-            deadline=Deadline.after(deadline_s, now=self.clock.monotonic()),
+            deadline=deadline,
             is_background=options.get("priority") == "background",
-            is_hurried=deadline_s < wanted.deadline_s,
+            is_hurried=deadline.at_s < Deadline.after(wanted.deadline_s, now=now).at_s,
             tenant=options.get("tenant"),
+            sticky_key=options.get("sticky_key"),
+            drill=drill,
         )
 
     async def _conclude(self, call: Call, wanted: Wanted, find: Find) -> Any:
@@ -144,7 +184,11 @@ class Calls:
             joined = await self._joiner.ask(wanted, wanted.join, call, trail)
             if joined is not None:
                 return joined
-        return await perform(call, wanted.candidates, wanted.begin, trail, self._ports, may_wait=wanted.may_wait)
+        candidates = choose(wanted.candidates, wanted.routing, call, trail, self._ports)
+        try:
+            return await perform(call, candidates, wanted.begin, trail, self._ports, may_wait=wanted.may_wait)
+        finally:
+            self.prober.look_at(candidates)
 
     def _finish(self, call: Call, trail: Trail, started: float, reply: Reply) -> Answer | None:
         """Tell the event stream how the call ended; return the answer with its report."""
@@ -166,6 +210,7 @@ class Calls:
                 total_s=total_s,
                 overhead_s=overhead_s,
                 batch_id=trail.batch_id,
+                drilled=drilled(trail.attempts) if call.drill else (),
             )
         )
         if reply.answer is None or reply.served_by is None:

@@ -46,12 +46,22 @@ class HttpFacade:
     """
 
     def __init__(
-        self, connection: Connection, calls: Calls, *, deadline_s: float, cache: HttpCache | None = None
+        self,
+        find_connection: Callable[[], Connection],
+        calls: Calls,
+        *,
+        find_deadline_s: Callable[[], float],
+        find_cache: Callable[[], HttpCache | None],
     ) -> None:
-        self.connection = connection
-        self._cache = cache
+        self._find_connection = find_connection  # for each call, so that whoever holds on to this sees new settings
+        self._find_cache = find_cache
         self._calls = calls
-        self._deadline_s = deadline_s
+        self._find_deadline_s = find_deadline_s
+
+    @property
+    def connection(self) -> Connection:
+        """The connection as it is now; raises `UnknownConnectionError` where it has been removed."""
+        return self._find_connection()
 
     async def request(
         self,
@@ -265,21 +275,22 @@ class HttpFacade:
         """Send one request; return its answer, or what `model` makes of it."""
         if request.idempotency_key and not self.connection.provider.idempotency_header:
             raise UnsupportedFeatureError(f"{self.connection.provider.title} honours no idempotency key.")
-        if self._cache is None:
-            return await self._dispatch(request, model, options)
-        return await self._cache.attend(request, self._dispatch(request, model, options))
+        cache = None if request.is_streamed else self._find_cache()
+        if cache is None:
+            return await self._dispatch(request, model, options, None)
+        return await cache.attend(request, self._dispatch(request, model, options, cache))
 
-    async def _dispatch(self, request: Request, model: Any, options: CallOptions) -> Any:
+    async def _dispatch(self, request: Request, model: Any, options: CallOptions, cache: HttpCache | None) -> Any:
         """Send one request; joined with others or by way of the cache, where the connection says so."""
         name = f"http.{request.method.lower()}"
         if model is None:
             join = None if request.is_streamed else join_plain(self.connection, request)
-            keeping = self._cache.keeping(request, _as_it_is) if self._cache and join is None else None
+            keeping = cache.keeping(request, _as_it_is) if cache and join is None else None
             return await self._call(name, lambda: _single(request), options, join, keeping)
         shape = shape_named(model, self.connection)
         read = partial(_read, shape=shape)
         join = join_plain(self.connection, request, read)
-        keeping = self._cache.keeping(request, read) if self._cache and join is None else None
+        keeping = cache.keeping(request, read) if cache and join is None else None
         return (await self._call(name, lambda: _decoded(request, shape), options, join, keeping)).value
 
     async def _call(
@@ -294,7 +305,7 @@ class HttpFacade:
             operation=name,
             candidates=(self.connection,),
             begin=lambda _: begin(),
-            deadline_s=self._deadline_s,
+            deadline_s=self._find_deadline_s(),
             join=join,
             keeping=keeping,
         )

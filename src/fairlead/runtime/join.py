@@ -23,6 +23,7 @@ from fairlead.model.operation import Operation
 from fairlead.model.outcome import Outcome
 from fairlead.model.ports import Clock
 from fairlead.resilience.batch import Batching
+from fairlead.runtime.bound import unbound
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.explain import conceal
 from fairlead.runtime.trail import Trail
@@ -144,7 +145,8 @@ class Joiner:
             "correlation_id": said.pop() if len(said) == 1 else None,
         }
         try:
-            many: _Many = await self._make(batch, options)
+            with unbound():  # whoever began the batch may have less time than those who joined it
+                many: _Many = await self._make(batch, options)
         except _OF_THE_BATCH as error:
             return dict.fromkeys(keys, _Alone(error.attempts))
         connection = _serving(wanted, many)

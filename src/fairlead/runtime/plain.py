@@ -11,7 +11,7 @@ from fairlead.config import settings as config
 from fairlead.model.headers import checked_headers
 from fairlead.model.message import is_path
 from fairlead.model.outcome import Outcome
-from fairlead.runtime.connection import BatchPolicy
+from fairlead.runtime.policy import BatchPolicy
 from fairlead.spec.batch import PLACEHOLDER, BatchRule
 from fairlead.spec.describe import many_of
 from fairlead.spec.mapping import Path

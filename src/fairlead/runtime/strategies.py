@@ -12,6 +12,7 @@ from fairlead.resilience.breaker import Breaker, BreakerOptions, OnChange
 from fairlead.resilience.budget import Budget, BudgetOptions
 from fairlead.resilience.chaos import Chaos, Corrupt, Damage, Delay, Fail, Fault, LoseAnswer, Rule
 from fairlead.resilience.concurrency import Concurrency
+from fairlead.resilience.health import Health, HealthOptions, OnTurn
 from fairlead.resilience.hedge import Hedge, HedgeOptions
 from fairlead.resilience.learned import Learned
 from fairlead.resilience.quota import Allowance, Quota
@@ -19,7 +20,7 @@ from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
 from fairlead.resilience.windows import Gcra, SlidingWindow, Window
 from fairlead.runtime.care import FAILURES
-from fairlead.runtime.connection import Strategies
+from fairlead.runtime.policy import Strategies
 from fairlead.spec.provider import Plan, Provider, QuotaReset
 from fairlead.storage.quotas import MemoryQuotas
 
@@ -33,11 +34,13 @@ def build_strategies(
     where: str,
     chaos: Chaos | None,
     tell: OnChange,
+    tell_health: OnTurn,
 ) -> Strategies:
     """Return what stands between calls and a vendor; raise `InvalidSettingError` naming the key of what cannot be."""
     refuse_impossible(wanted, where)
     try:
-        return _build(name, wanted, provider, plan, chaos, tell)
+        health = Health(_health_options(wanted.health), on_turn=tell_health)
+        return _build(name, wanted, provider, plan, chaos, tell, health)
     except errors.InvalidSettingError as error:  # it names the setting
         raise errors.InvalidSettingError(f"{where}.{error.message}", hint=error.hint) from None
 
@@ -139,6 +142,7 @@ def _build(
     plan: Plan | None,
     chaos: Chaos | None,
     tell: OnChange,
+    health: Health,
 ) -> Strategies:
     retry, concurrency = wanted.retry, concurrency_of(wanted, plan)
     budget = Budget(
@@ -148,6 +152,7 @@ def _build(
     most = min((each.requests for each in _rates(wanted, plan)), default=None)
     learned = (Learned() if most is None else Learned(most=most)) if wanted.learn_limits else None
     return Strategies(
+        health=health,
         retry=Retry(max_attempts=retry.max_attempts, base_s=retry.base_s, cap_s=retry.cap_s),
         budget=budget,
         breaker=Breaker(_breaker_options(wanted), on_change=tell),
@@ -158,6 +163,11 @@ def _build(
         hedge=Hedge(budget, HedgeOptions(share=wanted.hedge.share, min_s=wanted.hedge.min_s)) if wanted.hedge else None,
         chaos=chaos,
     )
+
+
+def _health_options(wanted: config.Health) -> HealthOptions:
+    shared = {name: getattr(wanted, name) for name in HealthOptions.__struct_fields__ if hasattr(wanted, name)}
+    return HealthOptions(**shared)
 
 
 def _breaker_options(wanted: settings.Connection) -> BreakerOptions:
