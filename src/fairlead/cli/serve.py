@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 
@@ -53,6 +54,8 @@ def command(config: str, host: str | None, port: int | None, *, as_json: bool) -
     else:
         err.print(f"[bold green]Fairlead[/] serves on [bold]{plain(url)}[/]  [dim]Ctrl-C ends it[/]")
     server = build_server(build_app(fl, metrics, keys=keys))
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: the collector need not go through it again and again
     server.run([listener])
     if not as_json:
         err.print("[dim]stopped[/]")
