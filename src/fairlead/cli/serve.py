@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import sys
@@ -53,6 +54,8 @@ def command(config: str, host: str | None, port: int | None, *, as_json: bool) -
     else:
         err.print(f"[bold green]Fairlead[/] serves on [bold]{plain(url)}[/]  [dim]Ctrl-C ends it[/]")
     server = build_server(build_app(fl, metrics, keys=keys))
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: the collector need not go through it again and again
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:  # which is uvloop's, where it is
         runner.run(_serve(server, listener, lambda: reload_gateway(fl, keys, config)))
     if not as_json:

@@ -15,7 +15,7 @@ class Logs:
     """A sink that writes one JSON line for each event. Events hold no secret, so lines hold none."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._log = structlog.wrap_logger(
+        wrapped = structlog.wrap_logger(
             structlog.PrintLogger(stream or sys.stderr),
             wrapper_class=structlog.BoundLogger,  # whatever the application has configured for its own
             processors=[
@@ -24,6 +24,7 @@ class Logs:
                 structlog.processors.JSONRenderer(serializer=lambda line, **_: msgspec.json.encode(line).decode()),
             ],
         )
+        self._log = wrapped.bind()  # what wraps it makes a logger anew for every line
 
     def __call__(self, event: Event) -> None:
         """Write one event: information where it went well, else a warning."""
