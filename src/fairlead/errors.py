@@ -20,6 +20,7 @@ FairleadError
 │   ├── RateLimitedError
 │   ├── BulkheadFullError
 │   ├── DeadlineExceededError
+│   ├── StateLostError                  the state that processes share is out of reach
 │   └── HostBlockedError
 ├── TransportError                  no usable answer came
 │   ├── ConnectError                    name, address or TLS: nothing was sent
@@ -37,6 +38,7 @@ FairleadError
 │   ├── QuotaExhaustedError
 │   ├── UnavailableError
 │   └── UnexpectedAnswerError           an answer we cannot read
+├── StorageError                    where state is kept does not answer
 └── OutcomeUnknownError             whether the effect happened is not known yet
 
 The first line of a class's docstring is its default message. `code` is stable: programs may compare it.
@@ -233,6 +235,12 @@ class DeadlineExceededError(RejectedError):
     code = "deadline_exceeded"
 
 
+class StateLostError(RejectedError):
+    """The state that processes share is out of reach, and the settings refuse to go on without."""
+
+    code = "state_lost"
+
+
 class HostBlockedError(RejectedError):
     """The address is not one that this connection may reach."""
 
@@ -355,6 +363,12 @@ class UnexpectedAnswerError(ProviderError):
         super().__init__(message, hint=hint, outcome=outcome, retry_after_s=retry_after_s, status=status)
         self.path = path
         self.is_garbled = is_garbled
+
+
+class StorageError(FairleadError):
+    """Where state is kept does not answer."""
+
+    code = "storage"
 
 
 class OutcomeUnknownError(FairleadError):

@@ -75,7 +75,28 @@ class DriftFound(msgspec.Struct, frozen=True, kw_only=True):
     is_tolerated: bool
 
 
-Event: TypeAlias = CallFinished | AttemptFinished | BreakerChanged | ConnectionPaused | DriftFound
+class StorageLost(msgspec.Struct, frozen=True, kw_only=True):
+    """The store of what processes share is out of reach: `reason` says why, in words without a secret.
+
+    `policy` is what holds meanwhile, as `state.on_loss` says; `processes` is how many the limits are divided by.
+    """
+
+    store: str
+    reason: str
+    policy: str
+    processes: int
+
+
+class StorageBack(msgspec.Struct, frozen=True, kw_only=True):
+    """The store answers again, and what is shared is shared again."""
+
+    store: str
+    lost_s: float
+
+
+Event: TypeAlias = (
+    CallFinished | AttemptFinished | BreakerChanged | ConnectionPaused | DriftFound | StorageLost | StorageBack
+)
 Sink: TypeAlias = Callable[[Event], None]
 
 

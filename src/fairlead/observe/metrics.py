@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from fairlead.observe.events import AttemptFinished, BreakerChanged, CallFinished, ConnectionPaused, DriftFound, Event
+from fairlead.observe.events import (
+    AttemptFinished,
+    BreakerChanged,
+    CallFinished,
+    ConnectionPaused,
+    DriftFound,
+    Event,
+    StorageBack,
+    StorageLost,
+)
 
 _BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2, "forced_open": 3, "forced_closed": 4}
 
@@ -47,6 +56,9 @@ class Metrics:
             ("connection", "mapping", "kind", "tolerated"),
             registry=self.registry,
         )
+        self._stores = Gauge(
+            "fairlead_storage_up", "1 while the store answers, 0 while it is lost.", ("store",), registry=self.registry
+        )
 
     def __call__(self, event: Event) -> None:
         """Count one event."""
@@ -64,6 +76,10 @@ class Metrics:
             case DriftFound():
                 tolerated = str(event.is_tolerated).lower()
                 self._drift.labels(event.connection, event.mapping, event.kind.value, tolerated).inc()
+            case StorageLost():
+                self._stores.labels(event.store).set(0)
+            case StorageBack():
+                self._stores.labels(event.store).set(1)
 
     def render(self) -> bytes:
         """Return the text of `/metrics`."""

@@ -22,6 +22,7 @@ from fairlead.resilience.cache import Cache
 from fairlead.resilience.concurrency import Concurrency
 from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
+from fairlead.resilience.shared_breaker import SharedBreaker
 from fairlead.resilience.windows import Gcra, SlidingWindow
 from fairlead.runtime.calls import CachePolicy
 from fairlead.runtime.connection import Connection, Policy
@@ -30,7 +31,9 @@ from fairlead.runtime.mappings import build_mappings
 from fairlead.runtime.plain import build_batch, build_pagination, build_provider, refuse_doubled
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
+from fairlead.runtime.shared import SharedConnection, SharedState
 from fairlead.spec.provider import Plan, Provider, variable_name
+from fairlead.storage.leases import Span
 from fairlead.storage.memory import MemoryStore
 from fairlead.transport.http import HttpOptions
 from fairlead.transport.tls import TlsOptions
@@ -40,9 +43,19 @@ Connect = Callable[[HttpOptions], Transport]
 
 
 def assemble_connection(
-    name: str, wanted: config.Connection, *, source: str, sources: Sources, ports: Ports, connect: Connect
+    name: str,
+    wanted: config.Connection,
+    *,
+    source: str,
+    sources: Sources,
+    ports: Ports,
+    connect: Connect,
+    shared: SharedState | None = None,
 ) -> Connection:
-    """Build one connection; raise `ConfigError` or `UnknownProviderError` naming the file and the key."""
+    """Build one connection; raise `ConfigError` or `UnknownProviderError` naming the file and the key.
+
+    With `shared` its limit and its breaker are those of every process.
+    """
     where = f"{source}: connections.{name}"
     provider = _provider(name, wanted, where)
     base_url = wanted.base_url or provider.base_url
@@ -51,7 +64,11 @@ def assemble_connection(
     concurrency = wanted.concurrency or config.Concurrency()
     if plan and plan.concurrent and not wanted.concurrency:
         concurrency = config.Concurrency(limit=plan.concurrent)
-    return Connection(
+    breaker = (SharedBreaker if shared else Breaker)(
+        _breaker_options(wanted, where), on_change=partial(_tell_breaker_change, name, ports)
+    )
+    spans = _spans(wanted, plan)
+    made = (SharedConnection if shared else Connection)(
         name,
         provider,
         credentials=_credentials(wanted, provider, where, sources),
@@ -68,12 +85,15 @@ def assemble_connection(
             batch=build_batch(wanted.batch, provider, f"{where}.batch"),
         ),
         retry=Retry(max_attempts=wanted.retry.max_attempts, base_s=wanted.retry.base_s, cap_s=wanted.retry.cap_s),
-        breaker=Breaker(_breaker_options(wanted, where), on_change=partial(_tell_breaker_change, name, ports)),
+        breaker=breaker,
         concurrency=Concurrency(limit=concurrency.limit, queue=concurrency.queue),
-        rate=_rate_limit(wanted, plan),
+        rate=None if shared else _rate_limit(wanted, plan),
         ports=ports,
         mappings=build_mappings(wanted.mappings, f"{where}.mappings"),
     )
+    if shared and isinstance(made, SharedConnection) and isinstance(breaker, SharedBreaker):
+        made.share(shared, breaker, spans)
+    return made
 
 
 def assemble_route(
@@ -223,6 +243,16 @@ def _rate_limit(wanted: config.Connection, plan: Plan | None) -> RateLimit | Non
     if plan.burst:
         return RateLimit(Gcra(plan.requests, plan.per_s, burst=plan.burst))
     return RateLimit(SlidingWindow(plan.requests, plan.per_s))
+
+
+def _spans(wanted: config.Connection, plan: Plan | None) -> tuple[Span, ...]:
+    """Return the same limit as it is shared: a bucket is so much in the time in which it fills."""
+    if wanted.rate:
+        return (Span(wanted.rate.requests, wanted.rate.per_s),)
+    if plan is None:
+        return ()
+    burst = plan.burst or plan.requests
+    return (Span(burst, burst * plan.per_s / plan.requests),)
 
 
 def _cache_max_age_s(wanted: config.Connection, provider: Provider) -> float:

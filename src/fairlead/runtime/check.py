@@ -8,7 +8,7 @@ import msgspec
 
 from fairlead.config import settings as config
 from fairlead.config.sources import Sources
-from fairlead.errors import AuthenticationError, ConfigError, FairleadError, UsageError
+from fairlead.errors import AuthenticationError, ConfigError, FairleadError, StorageError, UsageError
 from fairlead.model.call import Call
 from fairlead.model.deadline import Deadline
 from fairlead.model.operation import Operation
@@ -16,6 +16,7 @@ from fairlead.runtime.assemble import Connect, assemble_connection, assemble_rou
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.pipeline import Trail, perform
 from fairlead.runtime.ports import Ports
+from fairlead.runtime.shared import open_state
 from fairlead.vault.references import resolve
 
 _PROBE_S = 15.0
@@ -66,7 +67,26 @@ async def check(
             findings.append(Finding(kind="route", name=capability, note=" then ".join(route.connections)))
         except ConfigError as error:
             findings.append(_problem("route", capability, error))
+    findings += await _state(settings.state, source, sources, ports)
     return findings + _gateway(settings.gateway, source, sources)
+
+
+async def _state(wanted: config.State, source: str, sources: Sources, ports: Ports) -> list[Finding]:
+    """Connect to what processes share; where nothing is shared, there is nothing to say."""
+    try:
+        shared = open_state(wanted, source=source, sources=sources, ports=ports)
+    except ConfigError as error:
+        return [_problem("state", "url", error)]
+    if shared is None:
+        return []
+    started = ports.clock.monotonic()
+    try:
+        version = await shared.redis.probe()
+    except StorageError as error:
+        told = _problem("state", shared.redis.place, error)
+        return [msgspec.structs.replace(told, problem=f"{source}: state.url: {told.problem}")]
+    seconds = ports.clock.monotonic() - started
+    return [Finding(kind="state", name=shared.redis.place, note=f"{version}: answers", seconds=seconds)]
 
 
 def _gateway(wanted: config.Gateway, source: str, sources: Sources) -> list[Finding]:

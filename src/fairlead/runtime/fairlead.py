@@ -20,6 +20,7 @@ from fairlead.runtime.facade import Route
 from fairlead.runtime.http import HttpFacade
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.recipes import RecipesFacade
+from fairlead.runtime.shared import open_state
 from fairlead.transport.connect import connect as open_transport
 
 
@@ -42,6 +43,8 @@ class Fairlead:
         self.settings = settings
         self.ports = ports or Ports()
         sources = ProcessSources(environment)
+        #: What processes share; None where each has its own.
+        self.shared = open_state(settings.state, source=source, sources=sources, ports=self.ports)
         self.connections: Mapping[str, Connection] = {
             name: assemble_connection(
                 name,
@@ -50,6 +53,7 @@ class Fairlead:
                 sources=sources,
                 ports=self.ports,
                 connect=connect,
+                shared=self.shared,
             )
             for name, wanted in settings.connections.items()
         }
@@ -85,11 +89,15 @@ class Fairlead:
         """Close every socket."""
         for connection in self.connections.values():
             await connection.transport.close()
+        if self.shared:
+            await self.shared.close()
 
     def disown(self) -> None:
         """Leave what is open and under way to the parent: for the child of a fork. What was learnt stays."""
         for connection in self.connections.values():
             connection.disown()
+        if self.shared:
+            self.shared.disown()
         self._calls.disown()
 
     @cached_property
