@@ -38,6 +38,7 @@ bench: $(READY)  ## Measure what the README and the docs state.
 	$(BIN)/python bench/call.py
 	$(BIN)/python bench/breaker.py
 	$(BIN)/python bench/strategies.py
+	$(BIN)/python bench/shared.py
 
 lock:  ## Resolve the newest versions that the declarations allow into constraints.txt.
 	$(PYTHON) -m venv $(VENV)-lock

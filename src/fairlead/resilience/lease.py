@@ -73,6 +73,7 @@ class LeasedLimit:
         "_rest_until",
         "_round_s",
         "_since",
+        "_telling",
         "_unsaid",
         "_waiting",
         "is_low",
@@ -90,6 +91,7 @@ class LeasedLimit:
         #: What was spent lately: at what time, how much; and what of that the store was not told, for it was lost.
         self._history: deque[tuple[float, float]] = deque()
         self._unsaid: list[tuple[float, float]] = []
+        self._telling: list[tuple[float, float]] = []
         self._asked_at = -inf
         self._round_s = 0.0
         #: Points a second of late, and when that was last worked out.
@@ -150,8 +152,9 @@ class LeasedLimit:
         reports = self._reports(now)
         coming = sum(each.left for each in self._held if each.ends > now)
         waiting = sum(each.cost for each in self._waiting)
-        least = max(0.0, self._waiting[0].cost - coming) if self._waiting else 0.0
-        wanted = max(0.0, waiting - coming)
+        # Leases are not put together for one call: who is first and has none needs one that is large enough.
+        least = self._waiting[0].cost if self._waiting else 0.0
+        wanted = max(least, waiting - coming)
         ahead = (
             ceil(self._pace * min(_AHEAD * self._lasts_s, _LONGEST_AHEAD_S))
             if self._pace * self._long_s >= _LIKELY
@@ -160,7 +163,7 @@ class LeasedLimit:
         if now < self._rest_until or coming - waiting > ahead * _LOW:
             ahead = 0
         if self._is_in_line(now):
-            wanted, ahead = 0.0, 0
+            wanted = least = ahead = 0
         if not reports and not wanted and not ahead:
             return None
         self._asked_at = now
@@ -178,12 +181,11 @@ class LeasedLimit:
     def hear(self, now: float, grant: Grant, ask: Ask) -> float | None:
         """Take the answer in; return the seconds to the turn of the first in line, where that is too far off."""
         self._round_s = max(self._round_s * 0.9, now - self._asked_at)
+        if grant.epoch != ask.epoch and ask.epoch:
+            self._tell_again(now, grant.epoch)
+            return None
+        self._epoch = grant.epoch
         self._note_reported(ask)
-        if grant.epoch != self._epoch:
-            self._begin_epoch(now, grant.epoch)
-            if not grant.points:
-                self.is_low = True
-                return None
         if grant.points:
             # The store's instant of granting is between asking and hearing.
             starts = now + grant.starts_in_s if grant.starts_in_s else now
@@ -214,6 +216,11 @@ class LeasedLimit:
                 return 0.0
         return wake
 
+    @property
+    def is_unsaid(self) -> bool:
+        """Whether there is something spent without a lease that the store does not know of."""
+        return bool(self._unsaid or self._telling)
+
     def needs_more(self, now: float) -> bool:
         """Whether to ask the store. While a turn in line is ahead, it is not asked for another: others have theirs."""
         if any(held.ends <= now for held in self._held):
@@ -236,7 +243,7 @@ class LeasedLimit:
         """Return what was spent in the longest window up to now, oldest first: times and points."""
         spent = [(each.last, each.spent - each.reported) for each in self._held if each.spent > each.reported]
         since = now - max(each.per_s for each in self.spans)
-        return sorted(entry for entry in (*self._history, *self._unsaid, *spent) if entry[0] > since)
+        return sorted(entry for entry in (*self._history, *self._telling, *self._unsaid, *spent) if entry[0] > since)
 
     def spend_alone(self, now: float, cost: float) -> None:
         """Note what was spent without a lease, to report it when the store is back."""
@@ -264,6 +271,7 @@ class LeasedLimit:
         self._held.clear()
         self._history.clear()
         self._unsaid.clear()
+        self._telling.clear()
         self._waiting.clear()
         self._now_held = None
         self.is_low = True
@@ -311,7 +319,9 @@ class LeasedLimit:
 
     def _reports(self, now: float) -> tuple[Report, ...]:
         """Say what was spent of each lease since last, and give back those that are over or used up."""
-        reports = [Report(0, points, max(0.0, now - at), is_over=True) for at, points in self._unsaid]
+        self._telling += self._unsaid
+        self._unsaid = []
+        reports = [Report(0, points, max(0.0, now - at), is_over=True) for at, points in self._telling]
         for held in self._held:
             is_over = held.ends <= now or (held.left <= 0 and held.starts <= now)
             if is_over or held.spent > held.reported:
@@ -321,10 +331,9 @@ class LeasedLimit:
 
     def _note_reported(self, ask: Ask) -> None:
         by_number = {each.number: each for each in self._held}
-        if any(each.number == 0 for each in ask.reports):
-            for at, points in self._unsaid:
-                _append(self._history, at, points, self._grain_s)
-            self._unsaid = []
+        for at, points in self._telling:
+            _append(self._history, at, points, self._grain_s)
+        self._telling = []
         for report in ask.reports:
             held = by_number.get(report.number)
             if held is None:
@@ -340,12 +349,12 @@ class LeasedLimit:
         while self._history and self._history[0][0] <= since:
             self._history.popleft()
 
-    def _begin_epoch(self, now: float, epoch: int) -> None:
-        """Be known to a store for the first time, or to one that has forgotten: it is told what was spent lately."""
-        if self._epoch:
-            self.drop_leases()
-            self._unsaid = self.history(now)
-            self._history.clear()
+    def _tell_again(self, now: float, epoch: int) -> None:
+        """Tell a store that has forgotten what was spent lately; of leases and of that it knows nothing."""
+        self.drop_leases()
+        self._unsaid = self.history(now)
+        self._telling = []
+        self._history.clear()
         self._epoch = epoch
 
 

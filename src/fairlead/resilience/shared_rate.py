@@ -28,6 +28,9 @@ class Timer(Protocol):
         ...
 
 
+# How often a store is told what was spent, until it knows all of it; it may have forgotten, and calls go on meanwhile.
+_TELLS = 3
+
 Later = Callable[[float, Callable[[], None]], Timer]
 
 
@@ -103,12 +106,19 @@ class SharedRate:
         """Return the seconds until a turn may be free, as was last heard."""
         return self._retry_after_s
 
-    def share(self) -> None:
-        """Use the store: it is there, again."""
+    async def share(self) -> None:
+        """Use the store, which is there, again: but tell it first what was spent without it."""
+        leased, clock = self._leased, self._clock
+        for _ in range(_TELLS):
+            ask = leased.ask(clock.monotonic()) if leased.history(clock.monotonic()) else None
+            if ask is None:
+                break
+            grant = await self._store.lease(self.key, self._spans, ask)
+            leased.hear(clock.monotonic(), grant, ask)
+            if not leased.is_unsaid:
+                break
         self._local, self._is_refusing, self.is_shared = None, False, True
         self._session = object()
-        if self._leased.history(self._clock.monotonic()):
-            self._converse()  # what was spent alone counts before others are granted it
 
     def go_alone(self, processes: int) -> None:
         """Keep an equal share of the limit, for the store is lost; what was spent before counts."""
@@ -208,6 +218,7 @@ class SharedRate:
         session = self._session
         try:
             while True:
+                self._serve()
                 ask = leased.ask(clock.monotonic())
                 if ask is None:
                     break

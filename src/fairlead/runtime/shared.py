@@ -107,7 +107,7 @@ class SharedState:
             await link.join()
         await self.quotas.heal()
         for rate in self._rates:
-            rate.share()
+            await rate.share()
         if self._lost_at is not None:
             lost_s = self._ports.clock.monotonic() - self._lost_at
             self._lost_at = None

@@ -82,7 +82,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """A lease: `points` to be spent from `starts_in_s` on, for `lasts_s`. Without points, that says when to ask.
 
     It is `inf` for what is beyond the limit altogether. The `epoch` changes when the store has forgotten the limit.
-    Nothing is granted to who asks with an old one, so that it can report what it spent lately.
+    Who asks with an old one is neither heard nor granted anything, so that it reports what it spent lately.
     """
 
     epoch: int
@@ -216,8 +216,10 @@ class MemoryLeases:
         if limit is None:
             limit = self._limits[key] = _Limit(spans, now)
         limit.sweep(now)
+        if ask.epoch not in {0, limit.epoch}:
+            return Grant(epoch=limit.epoch)
         limit.settle(ask.process, ask.reports, now)
-        if (ask.waiting <= 0 and ask.ahead <= 0) or ask.epoch not in {0, limit.epoch}:
+        if ask.waiting <= 0 and ask.ahead <= 0:
             return Grant(epoch=limit.epoch)
         return _grant(limit, spans, ask, now)
 

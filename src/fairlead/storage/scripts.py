@@ -96,6 +96,19 @@ for key, lease in pairs(limit.leases) do
   if lease[3] + {port.MEMORY_S} <= now then limit.leases[key] = nil end
 end
 
+local function answer(number, points, starts, lasts)
+  local keep = longest + {port.LONGEST_S} + {port.MEMORY_S}
+  for at, span in ipairs(spans) do
+    local last = limit.logs[at].s[#limit.logs[at].s]
+    if last then keep = math.max(keep, last * grain(span) - now + longest + {port.MEMORY_S}) end
+  end
+  redis.call('SET', KEYS[1], cmsgpack.pack(limit), 'PX', math.ceil(keep * 1000))
+  local function text(value) return string.format('%.9f', value) end
+  return {{tostring(limit.epoch), tostring(number), text(points), text(starts), text(lasts)}}
+end
+local epoch = tonumber(ARGV[8])
+if epoch ~= 0 and epoch ~= limit.epoch then return answer(0, 0, 0, 0) end
+
 while ARGV[next] do
   local number, key = ARGV[next], process .. ':' .. ARGV[next]
   local lease, is_over = limit.leases[key], ARGV[next + 3] == '1'
@@ -116,18 +129,7 @@ while ARGV[next] do
   next = next + 4
 end
 
-local function answer(number, points, starts, lasts)
-  local keep = longest + {port.LONGEST_S} + {port.MEMORY_S}
-  for at, span in ipairs(spans) do
-    local last = limit.logs[at].s[#limit.logs[at].s]
-    if last then keep = math.max(keep, last * grain(span) - now + longest + {port.MEMORY_S}) end
-  end
-  redis.call('SET', KEYS[1], cmsgpack.pack(limit), 'PX', math.ceil(keep * 1000))
-  local function text(value) return string.format('%.9f', value) end
-  return {{tostring(limit.epoch), tostring(number), text(points), text(starts), text(lasts)}}
-end
-local epoch = tonumber(ARGV[8])
-if (waiting <= 0 and ahead <= 0) or (epoch ~= 0 and epoch ~= limit.epoch) then return answer(0, 0, 0, 0) end
+if waiting <= 0 and ahead <= 0 then return answer(0, 0, 0, 0) end
 
 limit.asked[process] = now
 local active, since = 0, now - math.max(1, {port.ACTIVE} * shortest)
