@@ -41,6 +41,7 @@ STATUSES = {
     errors.BulkheadFullError: 503,
     errors.DeadlineExceededError: 504,
     errors.HostBlockedError: 502,
+    errors.StateLostError: 503,
     errors.TransportError: 502,
     errors.ConnectError: 502,
     errors.ConnectionLostError: 502,
@@ -58,6 +59,7 @@ STATUSES = {
     errors.UnavailableError: 503,
     errors.UnexpectedAnswerError: 502,
     errors.OutcomeUnknownError: 502,
+    errors.StorageError: 500,
 }
 
 

@@ -28,6 +28,8 @@ class Timer(Protocol):
         ...
 
 
+# How much longer than it wants to somebody may stand in line, for the sake of the answer that is under way.
+_GRACE_S = 0.5
 # How often a store is told what was spent, until it knows all of it; it may have forgotten, and calls go on meanwhile.
 _TELLS = 3
 
@@ -91,7 +93,7 @@ class SharedRate:
             await self._start()
         waiter = self._leased.join(self._clock.monotonic(), cost, patience_s=longest_wait_s) if self.is_shared else None
         if waiter:
-            until = await self._wait(waiter)
+            until = await self._wait(waiter, longest_wait_s)
             if until is not None and until == inf:  # the store was lost meanwhile
                 waiter = None
             elif until is None:
@@ -176,9 +178,11 @@ class SharedRate:
         for waiter in self._leased.take_line():
             self._tell(waiter, inf)
 
-    async def _wait(self, waiter: Waiter) -> float | None:
+    async def _wait(self, waiter: Waiter, longest_wait_s: float) -> float | None:
         """Wait for a turn; return 0, or None where it is too far off, or `inf` where there is no line any more."""
-        future = self._futures[waiter] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future = self._futures[waiter] = loop.create_future()
+        timer = (self._later or loop.call_later)(longest_wait_s + _GRACE_S, lambda: self._expire(waiter))
         self._converse()
         try:
             answer: float | None = await future
@@ -186,8 +190,15 @@ class SharedRate:
             self._leased.leave(waiter)
             raise
         finally:
+            timer.cancel()
             self._futures.pop(waiter, None)
         return answer
+
+    def _expire(self, waiter: Waiter) -> None:
+        """Send somebody away who stands behind others for longer than they wanted to wait."""
+        if not waiter.is_ready:
+            self._leased.leave(waiter)
+            self._tell(waiter, None)
 
     async def _take_alone(self, cost: float, longest_wait_s: float) -> float | None:
         if self._local is None:

@@ -60,7 +60,7 @@ class SharedState:
         """Connect, where that has not begun in this event loop; wait for the first try as long as for an answer."""
         loop = asyncio.get_running_loop()
         if loop is self._loop:
-            if not self.redis.has_tried:
+            if not self.redis.has_tried and self._lost_at is None:
                 await self._first_try()
             return
         if self._loop is not None:

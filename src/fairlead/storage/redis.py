@@ -7,6 +7,7 @@ a change of the server). Whatever is asked while the connection is down fails at
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha1
@@ -157,6 +158,8 @@ class Redis:
                     await wire.ask("EVAL", "return redis.call('TIME')", "0")
                 finally:
                     wire.end("we closed it")
+        except RefusedError as error:
+            raise StorageError(f"It refuses scripts: {_word(error)}.", hint="Allow EVAL, EVALSHA.") from None
         except (OSError, TimeoutError) as error:
             raise StorageError(f"It cannot be reached: {_reason(error)}.", hint="Is it running there?") from None
         name, version = told.get(b"server", b"redis"), told.get(b"version", b"")
@@ -180,28 +183,30 @@ class Redis:
 
     async def call(self, *parts: str | bytes | float) -> Any:
         """Send a command and return its answer."""
-        if self._wire is None:
-            raise StorageError("The store is out of reach.")
-        return await self._wire.ask(*parts)
+        try:
+            return await self._ask(*parts)
+        except RefusedError as error:
+            raise StorageError(f"The store refused: {_word(error)}.") from None
 
     async def run(self, script: Script, keys: Sequence[str], *args: str | bytes | float) -> Any:
         """Run a script."""
         try:
-            return await self.call("EVALSHA", script.digest, len(keys), *keys, *args)
+            try:
+                return await self._ask("EVALSHA", script.digest, len(keys), *keys, *args)
+            except RefusedError as error:
+                if _word(error) != "NOSCRIPT":
+                    raise
+            return await self._ask("EVAL", script.text, len(keys), *keys, *args)
         except RefusedError as error:
-            if "NOSCRIPT" not in error.message:
-                self._give_up(error)
-                raise
-        try:
-            return await self.call("EVAL", script.text, len(keys), *keys, *args)
-        except RefusedError as error:
-            self._give_up(error)
-            raise
+            reason = f"it refused a script: {_word(error)}"
+            if self._wire:  # out of memory, read-only, still loading: to us it is as good as gone
+                self._wire.end(reason)
+            raise StorageError(f"The store is out of reach: {reason}.") from None
 
-    def _give_up(self, error: RefusedError) -> None:
-        """Count a server that does not do our scripts (out of memory, read-only, still loading) as lost."""
-        if self._wire:
-            self._wire.end(error.message.rstrip("."))
+    async def _ask(self, *parts: str | bytes | float) -> Any:
+        if self._wire is None:
+            raise StorageError("The store is out of reach.")
+        return await self._wire.ask(*parts)
 
     async def _keep(self) -> None:
         wait_s = _FIRST_WAIT_S
@@ -218,7 +223,7 @@ class Redis:
                 wait_s = _FIRST_WAIT_S
                 await wire.ended.wait()
                 reason = wire.reason
-            except (OSError, ValueError, TimeoutError, StorageError) as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is: it is lost, and who relies on it must hear
                 reason = _reason(error)
             finally:
                 self._wire = None
@@ -249,10 +254,8 @@ class Redis:
             if options.database:
                 await wire.ask("SELECT", str(options.database))
         except RefusedError as error:  # older servers repeat what they do not understand, the password too
-            word = error.message.removeprefix("The store refused: ").partition(" ")[0]
-            known = word if word in {"WRONGPASS", "NOAUTH", "NOPERM", "NOPROTO"} else "ERR"
             raise StorageError(
-                f"The store does not let us in: {known}.",
+                f"The store does not let us in: {_word(error)}.",
                 hint="Check state.password, and the user and database in state.url.",
             ) from None
         if self._channels:
@@ -277,6 +280,11 @@ def _tls_context(options: RedisOptions) -> ssl.SSLContext | None:
         ) from None
 
 
+def _word(error: RefusedError) -> str:
+    """Return the kind of a refusal, which stands before its words: these may repeat what was sent."""
+    return next(iter(re.findall(r"^[A-Z]{2,20}\b", str(error))), "ERR")
+
+
 def _reason(error: Exception) -> str:
     """Say why in words that hold no secret."""
     if isinstance(error, StorageError):
@@ -287,4 +295,4 @@ def _reason(error: Exception) -> str:
         return f"TLS failed: {error.reason or type(error).__name__}"
     if isinstance(error, OSError):
         return f"no connection: {error.strerror or type(error).__name__}"
-    return "what it answers cannot be read"
+    return f"what it answers cannot be read ({type(error).__name__})"

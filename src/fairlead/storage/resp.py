@@ -18,10 +18,8 @@ from fairlead.errors import InvalidSettingError, StorageError
 OnPush = Callable[[str, bytes], None]
 
 
-class RefusedError(StorageError):
-    """The store refused a command."""
-
-    code = "storage"
+class RefusedError(Exception):
+    """The store refused a command, in its own words. It does not leave this room: they may repeat what was sent."""
 
 
 def load_parser() -> Any:
@@ -55,7 +53,7 @@ class Wire(asyncio.Protocol):
         self.reason = ""
 
     def ask(self, *parts: str | bytes | float) -> asyncio.Future[Any]:
-        """Send a command; return its answer to come. It raises `StorageError` where none comes."""
+        """Send a command; return its answer to come. It raises `StorageError` or `RefusedError`."""
         answer = self._loop.create_future()
         if self.ended.is_set():
             answer.set_exception(StorageError(f"The store is out of reach: {self.reason}."))
@@ -130,7 +128,7 @@ class Wire(asyncio.Protocol):
         if waiting.done():  # whoever asked has gone
             return
         if isinstance(answer, self._hiredis.ReplyError):
-            waiting.set_exception(RefusedError(f"The store refused: {answer}"))
+            waiting.set_exception(RefusedError(str(answer)))
         else:
             waiting.set_result(answer)
 
