@@ -20,6 +20,7 @@ FairleadError
 │   ├── RateLimitedError
 │   ├── BulkheadFullError
 │   ├── DeadlineExceededError
+│   ├── StateLostError                  the state that processes share is out of reach
 │   ├── HostBlockedError
 │   ├── UnhealthyError                  it failed too often of late, and others could serve
 │   └── DrillError                      the caller wanted to see what happens without this connection
@@ -40,6 +41,7 @@ FairleadError
 │   ├── UnavailableError
 │   └── UnexpectedAnswerError           an answer we cannot read
 ├── FileError                       a file on this machine cannot be read or written
+├── StorageError                    where state is kept does not answer
 └── OutcomeUnknownError             whether the effect happened is not known yet
 
 The first line of a class's docstring is its default message. `code` is stable: programs may compare it.
@@ -48,8 +50,6 @@ No error ever holds a secret: messages name hosts and paths, never queries, head
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ class FairleadError(Exception):
     ) -> None:
         self.message = message if message is not None else default_message(type(self))
         super().__init__(self.message)
-        self.hint = hint
-        self.outcome = outcome
+        self.hint, self.outcome = hint, outcome
         self.retry_after_s = retry_after_s
         self.status = status
         self.provider: str | None = None
@@ -119,13 +118,6 @@ class FairleadError(Exception):
 def default_message(kind: type[FairleadError]) -> str:
     """Return the first line of the error's docstring."""
     return (kind.__doc__ or kind.__name__).strip().splitlines()[0]
-
-
-def suggest(name: str, known: Iterable[str], *, lead: str = "There are") -> str:
-    """Return the hint for a name that nobody knows: the closest one, as a question, or else all that are known."""
-    names = list(known)
-    close = get_close_matches(name, names, n=1)
-    return f"Did you mean {close[0]!r}?" if close else f"{lead}: {', '.join(names) or 'none'}."
 
 
 class ConfigError(FairleadError):
@@ -243,6 +235,12 @@ class DeadlineExceededError(RejectedError):
     """The deadline passed."""
 
     code = "deadline_exceeded"
+
+
+class StateLostError(RejectedError):
+    """The state that processes share is out of reach, and the settings refuse to go on without."""
+
+    code = "state_lost"
 
 
 class HostBlockedError(RejectedError):
@@ -386,6 +384,12 @@ class FileError(FairleadError):
 
     code = "file"
     is_request_fault = True  # no other vendor mends it
+
+
+class StorageError(FairleadError):
+    """Where state is kept does not answer."""
+
+    code = "storage"
 
 
 class OutcomeUnknownError(FairleadError):

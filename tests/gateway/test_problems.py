@@ -45,6 +45,7 @@ STATUSES = {
     errors.HostBlockedError: 502,
     errors.UnhealthyError: 503,
     errors.DrillError: 503,
+    errors.StateLostError: 503,
     errors.TransportError: 502,
     errors.ConnectError: 502,
     errors.ConnectionLostError: 502,
@@ -63,6 +64,7 @@ STATUSES = {
     errors.UnexpectedAnswerError: 502,
     errors.FileError: 500,
     errors.OutcomeUnknownError: 502,
+    errors.StorageError: 500,
 }
 
 

@@ -10,7 +10,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from fairlead.config.settings import Settings
-from fairlead.errors import ConfigFileError, InvalidSettingError, UnknownSettingError, suggest
+from fairlead.errors import ConfigFileError, InvalidSettingError, UnknownSettingError
+from fairlead.model.suggest import suggest
 
 
 def read_settings(path: str | Path) -> Settings:

@@ -303,6 +303,28 @@ class Gateway(Group, frozen=True):
     replay_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024
 
 
+class State(Group, frozen=True):
+    """Where processes share their limits and breakers: Redis or Valkey; see `docs/explanation/shared-state.md`.
+
+    Unless `url` is set, each process has its own. Needs `pip install fairlead[redis]`.
+    """
+
+    #: `redis://host:port/db`, or `rediss://` for TLS; a user may stand before the host, a password may not.
+    url: str | None = None
+    #: `env:NAME` or `file:/path` of the password.
+    password: str | None = None
+    #: For `rediss`: a file of certificates to trust instead of the system's.
+    ca_file: str | None = None
+    #: What holds while it is out of reach: each process keeps its share of the limits, or calls are refused.
+    on_loss: Literal["scale", "refuse"] = "scale"
+    #: How many processes share, as long as that could not be counted yet.
+    processes: Count = 1
+    #: What every key begins with; processes with the same prefix share.
+    prefix: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.:-]{1,64}$")] = "fairlead"
+    #: An answer that takes longer counts as none, and the connection as lost.
+    answer_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 0.5
+
+
 class Settings(Group, frozen=True):
     """A whole configuration."""
 
@@ -315,3 +337,4 @@ class Settings(Group, frozen=True):
     deadline_s: Seconds = 30.0
     #: Calls may treat a connection as failed: see `docs/how-to/rehearse-a-failover.md`.
     drills: bool = True
+    state: State = State()

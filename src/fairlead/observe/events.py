@@ -142,6 +142,25 @@ class ConfigRejected(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+class StorageLost(msgspec.Struct, frozen=True, kw_only=True):
+    """The store of what processes share is out of reach: `reason` says why, in words without a secret.
+
+    `policy` is what holds meanwhile, as `state.on_loss` says; `processes` is how many the limits are divided by.
+    """
+
+    store: str
+    reason: str
+    policy: str
+    processes: int
+
+
+class StorageBack(msgspec.Struct, frozen=True, kw_only=True):
+    """The store answers again, and what is shared is shared again."""
+
+    store: str
+    lost_s: float
+
+
 Event: TypeAlias = (
     CallFinished
     | AttemptFinished
@@ -154,6 +173,8 @@ Event: TypeAlias = (
     | RetryDecided
     | Hedged
     | ChaosApplied
+    | StorageLost
+    | StorageBack
 )
 Sink: TypeAlias = Callable[[Event], None]
 

@@ -17,6 +17,8 @@ from fairlead.observe.events import (
     HealthChanged,
     Hedged,
     RetryDecided,
+    StorageBack,
+    StorageLost,
 )
 
 _CONDITIONS = {"up": 0, "degraded": 1, "down": 2}
@@ -67,6 +69,9 @@ class Metrics:
             ("connection", "mapping", "kind", "tolerated"),
             registry=self.registry,
         )
+        self._stores = Gauge(
+            "fairlead_storage_up", "1 while the store answers, 0 while it is lost.", ("store",), registry=self.registry
+        )
 
         self._retries = Counter(
             "fairlead_retries", "Repeats that the retry budget paid for, or did not.",
@@ -114,6 +119,10 @@ class Metrics:
                 self._hedges.labels(event.connection, str(event.has_won).lower()).inc()
             case ChaosApplied():
                 self._chaos.labels(event.connection, event.fault).inc()
+            case StorageLost():
+                self._stores.labels(event.store).set(0)
+            case StorageBack():
+                self._stores.labels(event.store).set(1)
 
     def render(self) -> bytes:
         """Return the text of `/metrics`."""

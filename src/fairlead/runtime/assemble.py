@@ -16,6 +16,7 @@ from fairlead.config import settings as config
 from fairlead.config.sources import Sources
 from fairlead.model.exchange import Transport
 from fairlead.model.secret import Secret
+from fairlead.model.suggest import suggest
 from fairlead.observe.events import BreakerChanged, HealthChanged
 from fairlead.resilience.breaker import State
 from fairlead.resilience.chaos import Chaos
@@ -30,7 +31,8 @@ from fairlead.runtime.policy import Blueprint, Policy
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
 from fairlead.runtime.routing import build_routing
-from fairlead.runtime.strategies import build_strategies, concurrency_of, most_at_once
+from fairlead.runtime.shared import SharedConnection, SharedState
+from fairlead.runtime.strategies import Surroundings, build_strategies, concurrency_of, most_at_once, spans_of
 from fairlead.runtime.usage import Usage
 from fairlead.spec.describe import list_operations
 from fairlead.spec.provider import Plan, Provider, variable_name
@@ -41,22 +43,31 @@ from fairlead.vault.references import resolve
 Connect = Callable[[HttpOptions], Transport]
 
 
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """What building takes besides the settings: where references lead, the ports, how a transport is opened."""
+
+    sources: Sources
+    ports: Ports
+    connect: Connect
+    #: What is shared with other processes, where something is.
+    shared: SharedState | None = None
+
+
 def assemble_connection(
     name: str,
     wanted: config.Connection,
+    world: World,
     *,
     source: str,
-    sources: Sources,
-    ports: Ports,
-    connect: Connect,
     chaos: Chaos | None = None,
     before: Connection | None = None,
 ) -> Connection:
     """Build one connection; raise `ConfigError` or `UnknownProviderError` naming the file and the key.
 
     `before` is the connection that had this name until now: where nothing has changed it is returned, and where its
-    sockets lead where these would, they are kept.
+    sockets lead where these would, they are kept. With `shared` its limit and its breaker are those of every process.
     """
+    ports, shared = world.ports, world.shared
     where = f"{source}: connections.{name}"
     provider = _provider(name, wanted, where)
     base_url = wanted.base_url or provider.base_url
@@ -65,32 +76,33 @@ def assemble_connection(
     concurrency = concurrency_of(wanted, plan)
     made_of = Blueprint(
         settings=wanted,
-        options=_options(wanted, provider, base_url, where, sources, pool=most_at_once(concurrency)),
-        credentials=_credentials(wanted, provider, where, sources),
+        options=_options(wanted, provider, base_url, where, world.sources, pool=most_at_once(concurrency)),
+        credentials=_credentials(wanted, provider, where, world.sources),
         chaos=chaos,
     )
     if before is not None and before.made_of == made_of:
         return before
     kept = before if before is not None and before.made_of.options == made_of.options else None
-    return Connection(
+    surroundings = Surroundings(
+        on_breaker=partial(_tell_breaker_change, name, ports),
+        on_health=partial(_tell_health_change, name, ports),
+        chaos=chaos,
+        quotas=shared.quotas if shared else None,
+        is_shared=shared is not None,
+    )
+    made = (SharedConnection if shared else Connection)(
         name,
         provider,
-        transport=kept.transport if kept else _open(connect, made_of.options, where=where),
+        transport=kept.transport if kept else _open(world.connect, made_of.options, where=where),
         usage=kept.usage if kept else Usage(),
         made_of=made_of,
         policy=_policy(wanted, provider, where),
-        strategies=build_strategies(
-            name,
-            wanted,
-            provider,
-            plan,
-            where=where,
-            chaos=chaos,
-            tell=partial(_tell_breaker_change, name, ports),
-            tell_health=partial(_tell_health_change, name, ports),
-        ),
+        strategies=build_strategies(name, wanted, provider, plan, surroundings, where=where),
         ports=ports,
     )
+    if shared and isinstance(made, SharedConnection):
+        made.share(shared, spans_of(wanted, plan))
+    return made
 
 
 def _policy(wanted: config.Connection, provider: Provider, where: str) -> Policy:
@@ -123,7 +135,7 @@ def assemble_route(
         if name not in connections:
             raise errors.InvalidSettingError(
                 f"{where} names {name!r}, which is no connection.",
-                hint=errors.suggest(name, connections),
+                hint=suggest(name, connections),
             )
         if capability not in connections[name].provider.capabilities:
             raise errors.InvalidSettingError(
@@ -224,7 +236,7 @@ def _credentials(wanted: config.Connection, provider: Provider, where: str, sour
         if name not in declared:
             raise errors.UnknownSettingError(
                 f"{where}.credentials.{name} is not a credential of this connection.",
-                hint=errors.suggest(name, declared, lead="It takes"),
+                hint=suggest(name, declared, lead="It takes"),
             )
     found: dict[str, Secret] = {}
     for name, each in declared.items():

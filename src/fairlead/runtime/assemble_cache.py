@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from fairlead.config import cache as config
-from fairlead.errors import InvalidSettingError, UnknownSettingError, suggest
+from fairlead.errors import InvalidSettingError, UnknownSettingError
+from fairlead.model.suggest import suggest
 from fairlead.resilience.cache import Cache
 from fairlead.runtime.caching import Caching
 from fairlead.runtime.connection import Connection

@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
-from fairlead.errors import InvalidArgumentError, suggest
+from fairlead.errors import InvalidArgumentError
 from fairlead.model.answer import Answer
 from fairlead.model.call import Ref
+from fairlead.model.suggest import suggest
 from fairlead.runtime.calls import CallOptions
 from fairlead.runtime.fairlead import Fairlead
 

@@ -136,12 +136,10 @@ class Connection:
             has_place = True
             if self.quota is not None:
                 reserved = await self._reserve(self.quota, cost, is_background=is_background)
-            if self.rate is not None:
-                now = self._clock.monotonic()
-                turn = now + await self._take_turn(
-                    self.rate, min(patience_s, max(0.0, until - now)), is_background=is_background
-                )
-                has_waited |= turn > now
+            now = self._clock.monotonic()
+            longest_s = min(patience_s, max(0.0, until - now))
+            turn = now + await self._take_turn(longest_s, is_background=is_background)
+            has_waited |= turn > now
             lease = self._renew(lease, until) if has_waited else lease
         except BaseException:
             self.release(lease)
@@ -310,8 +308,11 @@ class Connection:
             raise errors.BulkheadFullError("No place came free in time at this connection.", hint=hint)
         return True
 
-    async def _take_turn(self, rate: RateLimit, longest_wait_s: float, *, is_background: bool) -> float:
+    async def _take_turn(self, longest_wait_s: float, *, is_background: bool) -> float:
         """Take a turn under the rate limit; return how long it was waited for."""
+        rate = self.rate
+        if rate is None:
+            return 0.0
         now = self._clock.monotonic()
         wait = rate.admit(now, longest_wait_s=longest_wait_s, is_background=is_background)
         if wait is None:

@@ -19,7 +19,7 @@ from fairlead.model.call import Ref
 from fairlead.model.deadline import Deadline
 from fairlead.observe.events import ConfigReloaded
 from fairlead.resilience.chaos import Chaos
-from fairlead.runtime.assemble import Connect
+from fairlead.runtime.assemble import Connect, World
 from fairlead.runtime.bound import bound_by
 from fairlead.runtime.calls import Calls
 from fairlead.runtime.connection import Connection
@@ -28,7 +28,8 @@ from fairlead.runtime.fingerprint import Fingerprints
 from fairlead.runtime.http import HttpFacade
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.recipes import RecipesFacade
-from fairlead.runtime.reload import World, assemble, difference, telling_of_rejection
+from fairlead.runtime.reload import Kept, assemble, difference, telling_of_rejection
+from fairlead.runtime.shared import SharedConnection, open_state
 from fairlead.transport.connect import connect as open_transport
 
 
@@ -49,15 +50,13 @@ class Fairlead:
         connect: Connect = open_transport,
     ) -> None:
         self.ports = ports or Ports()
+        sources = ProcessSources(environment)
+        #: What processes share; None where each has its own.
+        self.shared = open_state(settings.state, source=source, sources=sources, ports=self.ports)
         self._calls = Calls(self.ports, drillable=self._drillable)
-        self._world = World(
-            sources=ProcessSources(environment),
-            ports=self.ports,
-            connect=connect,
-            caching=self._calls.caching,
-            fingerprints=Fingerprints(),
-        )
-        self._assembly = assemble(settings, self._world, source=source)
+        self._world = World(sources=sources, ports=self.ports, connect=connect, shared=self.shared)
+        self._kept = Kept(caching=self._calls.caching, fingerprints=Fingerprints())
+        self._assembly = assemble(settings, self._world, self._kept, source=source)
         #: Connections that were replaced, while somebody still uses them; and what closes them.
         self._retired: WeakSet[Connection] = WeakSet()
         self._closing: set[asyncio.Task[None]] = set()
@@ -90,12 +89,16 @@ class Fairlead:
         for connection in (*self.connections.values(), *self._retired):
             await connection.transport.close()
         await asyncio.gather(*self._closing)
+        if self.shared:
+            await self.shared.close()
 
     def disown(self) -> None:
         """Leave what is open and under way to the parent: for the child of a fork. What was learnt stays."""
         for connection in (*self.connections.values(), *self._retired):
             connection.disown()
         self._closing = set()
+        if self.shared:
+            self.shared.disown()
         self._calls.disown()
 
     async def reload(self, settings: Settings, *, source: str = "configuration") -> ConfigReloaded:
@@ -105,7 +108,7 @@ class Fairlead:
         the same keep their sockets and all that they know. Those that were removed are closed with their last call.
         """
         with telling_of_rejection(self.ports, source):
-            after = assemble(settings, self._world, source=source, before=self._assembly)
+            after = assemble(settings, self._world, self._kept, source=source, before=self._assembly)
         before, self._assembly = self._assembly, after
         told = difference(before, after, source=source)
         self.ports.events.emit(told)
@@ -113,6 +116,8 @@ class Fairlead:
         for name in (*told.changed, *told.removed):
             old = before.connections[name]
             await self._calls.prober.forget(old)
+            if isinstance(old, SharedConnection):
+                await old.part()
             if old.transport not in kept:
                 self._retired.add(old)
                 old.usage.retire(partial(self._close_soon, old))

@@ -13,6 +13,7 @@ import msgspec
 
 from fairlead import errors
 from fairlead.config import settings as config
+from fairlead.model.suggest import suggest
 from fairlead.runtime.connection import Connection
 from fairlead.spec.mapping import ResponseMapping, Shape
 
@@ -36,7 +37,7 @@ def shape_named(model: Shape[Any] | str, connection: Connection) -> Shape[Any]:
     if model not in connection.mappings:
         raise errors.InvalidArgumentError(
             f"The connection {connection.name!r} has no mapping {model!r}.",
-            hint=errors.suggest(model, connection.mappings, lead="It has"),
+            hint=suggest(model, connection.mappings, lead="It has"),
         )
     return connection.mappings[model]
 
@@ -138,7 +139,7 @@ def _unknown_type(name: str, mappings: Mapping[str, config.Mapping], where: str)
     known = (*_TYPES, *mappings)
     return errors.InvalidSettingError(
         f"{where}: {name!r} is no type and no mapping of this connection.",
-        hint=errors.suggest(name, known),
+        hint=suggest(name, known),
     )
 
 

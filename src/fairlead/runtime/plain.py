@@ -11,6 +11,7 @@ from fairlead.config import settings as config
 from fairlead.model.headers import checked_headers
 from fairlead.model.message import is_path
 from fairlead.model.outcome import Outcome
+from fairlead.model.suggest import suggest
 from fairlead.runtime.policy import BatchPolicy
 from fairlead.spec.batch import PLACEHOLDER, BatchRule
 from fairlead.spec.describe import many_of
@@ -281,7 +282,7 @@ def _rules(wanted: config.Connection, where: str) -> Iterator[ErrorRule]:
         if rule.error not in kinds:
             raise errors.InvalidSettingError(
                 f"{here}.error is not the code of an error that a vendor can answer with.",
-                hint=errors.suggest(rule.error, kinds),
+                hint=suggest(rule.error, kinds),
             )
         if not rule.evidence.strip():
             raise errors.InvalidSettingError(

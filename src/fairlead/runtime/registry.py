@@ -6,7 +6,8 @@ import pkgutil
 from importlib import import_module
 from importlib.metadata import entry_points
 
-from fairlead.errors import UnknownProviderError, suggest
+from fairlead.errors import UnknownProviderError
+from fairlead.model.suggest import suggest
 from fairlead.spec.provider import Provider
 
 _PACKAGE = "fairlead.providers"

@@ -14,11 +14,10 @@ import msgspec
 
 from fairlead.config import settings as config
 from fairlead.config.cache import Cache as RouteCacheSettings
-from fairlead.config.sources import Sources
 from fairlead.errors import ConfigError, UsageError
 from fairlead.observe.events import ConfigRejected, ConfigReloaded
 from fairlead.resilience.chaos import Chaos
-from fairlead.runtime.assemble import Connect, assemble_connection, assemble_route
+from fairlead.runtime.assemble import World, assemble_connection, assemble_route
 from fairlead.runtime.assemble_cache import assemble_http_cache
 from fairlead.runtime.caching import Caching
 from fairlead.runtime.connection import Connection
@@ -26,15 +25,13 @@ from fairlead.runtime.facade import Route
 from fairlead.runtime.fingerprint import Fingerprints
 from fairlead.runtime.http_caching import HttpCache
 from fairlead.runtime.ports import Ports
+from fairlead.runtime.shared import SharedConnection
 from fairlead.runtime.strategies import build_chaos
 
 
-class World(msgspec.Struct, frozen=True, kw_only=True):
-    """What building takes besides the settings: where references lead, the ports, and the way to open a transport."""
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What outlives every configuration: where answers are kept, and how accounts are told apart there."""
 
-    sources: Sources
-    ports: Ports
-    connect: Connect
     caching: Caching
     fingerprints: Fingerprints
 
@@ -49,7 +46,9 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
     chaos: Chaos | None
 
 
-def assemble(settings: config.Settings, world: World, *, source: str, before: Assembly | None = None) -> Assembly:
+def assemble(
+    settings: config.Settings, world: World, kept: Kept, *, source: str, before: Assembly | None = None
+) -> Assembly:
     """Build everything; raise `ConfigError` or `UnknownProviderError` for what cannot work, and change nothing then.
 
     `before` is what was built earlier: what is unchanged is taken from there.
@@ -59,22 +58,13 @@ def assemble(settings: config.Settings, world: World, *, source: str, before: As
     if before is not None and before.settings.chaos == settings.chaos:
         chaos = before.chaos
     connections = {
-        name: assemble_connection(
-            name,
-            wanted,
-            source=source,
-            sources=world.sources,
-            ports=world.ports,
-            connect=world.connect,
-            chaos=chaos,
-            before=earlier.get(name),
-        )
+        name: assemble_connection(name, wanted, world, source=source, chaos=chaos, before=earlier.get(name))
         for name, wanted in settings.connections.items()
     }
     wanted_routes = _unsaid_routes(connections) | settings.routes
     routes = {
         capability: assemble_route(
-            capability, wanted, connections, source=source, ports=world.ports, fingerprints=world.fingerprints
+            capability, wanted, connections, source=source, ports=world.ports, fingerprints=kept.fingerprints
         )
         for capability, wanted in wanted_routes.items()
     }
@@ -91,13 +81,13 @@ def assemble(settings: config.Settings, world: World, *, source: str, before: As
         settings=settings,
         connections=connections,
         routes=routes,
-        http_caches=_http_caches(settings, connections, world, before),
+        http_caches=_http_caches(settings, connections, world.ports, kept, before),
         chaos=chaos,
     )
 
 
 def _http_caches(
-    settings: config.Settings, connections: Mapping[str, Connection], world: World, before: Assembly | None
+    settings: config.Settings, connections: Mapping[str, Connection], ports: Ports, kept: Kept, before: Assembly | None
 ) -> Mapping[str, HttpCache]:
     """Build the caches of plain answers; a connection that is the same keeps its own."""
     earlier: Mapping[str, HttpCache] = before.http_caches if before else {}
@@ -105,7 +95,7 @@ def _http_caches(
         name: earlier[name]
         if before and name in earlier and before.connections[name] is connections[name]
         else assemble_http_cache(
-            connections[name], wanted.cache, fingerprints=world.fingerprints, caching=world.caching, ports=world.ports
+            connections[name], wanted.cache, fingerprints=kept.fingerprints, caching=kept.caching, ports=ports
         )
         for name, wanted in settings.connections.items()
         if wanted.cache
@@ -125,7 +115,8 @@ def difference(before: Assembly, after: Assembly, *, source: str) -> ConfigReloa
             f"gateway.{place}"
             for place in places
             if getattr(before.settings.gateway, place) != getattr(after.settings.gateway, place)
-        ),
+        )
+        + (("state",) if before.settings.state != after.settings.state else ()),
     )
 
 
@@ -153,15 +144,20 @@ def _inherit(new: Connection, old: Connection) -> None:
     if not _is_same_account(new, old):
         return
     new.pause, new.latency = old.pause, old.latency
+    is_shared = isinstance(new, SharedConnection)  # and then the store knows
     now, was = new.made_of.settings, old.made_of.settings
-    if now.breaker == was.breaker and now.timeouts.attempt_s == was.timeouts.attempt_s:
+    if not is_shared and now.breaker == was.breaker and now.timeouts.attempt_s == was.timeouts.attempt_s:
         new.breaker = old.breaker
     if now.health == was.health:
         new.health = old.health
     if now.plan == was.plan and now.concurrency == was.concurrency:
         new.concurrency = old.concurrency
     is_same_plan = now.plan == was.plan
-    if is_same_plan and (now.rate, now.rates, now.learn_limits) == (was.rate, was.rates, was.learn_limits):
+    if (
+        not is_shared
+        and is_same_plan
+        and (now.rate, now.rates, now.learn_limits) == (was.rate, was.rates, was.learn_limits)
+    ):
         new.rate, new.learned, new.is_told = old.rate, old.learned, old.is_told
     if is_same_plan and now.quota == was.quota:
         new.quota = old.quota

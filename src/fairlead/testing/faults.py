@@ -10,7 +10,8 @@ from typing import Never
 
 import msgspec
 
-from fairlead.errors import InvalidArgumentError, suggest
+from fairlead.errors import InvalidArgumentError
+from fairlead.model.suggest import suggest
 
 #: How many standard deviations the 99th percentile of a normal distribution lies above its middle.
 _P99_DEVIATIONS = 2.3263478740408408

@@ -7,7 +7,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from types import ModuleType
 
-from fairlead.errors import InvalidArgumentError, suggest
+from fairlead.errors import InvalidArgumentError
+from fairlead.model.suggest import suggest
 from fairlead.testing.server import FakeServer
 
 _PACKAGE = "fairlead.testing.fakes"
