@@ -34,12 +34,7 @@ docs: $(READY)  ## Build the documentation into build/docs.
 	$(BIN)/python -m zensical build --strict
 
 bench: $(READY)  ## Measure what the README and the docs state.
-	$(BIN)/python bench/start.py
-	$(BIN)/python bench/call.py
-	$(BIN)/python bench/breaker.py
-	$(BIN)/python bench/strategies.py
-	$(BIN)/python bench/pipeline.py
-	$(BIN)/python bench/brownout.py
+	$(BIN)/python bench/run.py
 
 rivals: $(VENV)-rivals/ready  ## Run the cases of the resilience suite on other libraries, and write their page.
 	$(VENV)-rivals/bin/python bench/rivals/run.py

@@ -1,11 +1,10 @@
-"""Measure what the strategies cost a call that goes well: each on its own, the fastest of several rounds.
+"""Measure what the strategies cost a call that goes well: each on its own.
 
 The bytes are what one more call leaves behind, once the strategy is warm: nothing, or it would grow.
 """
 
 from __future__ import annotations
 
-import platform
 import timeit
 import tracemalloc
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from fairlead.resilience.concurrency import Concurrency
 from fairlead.resilience.health import Health
 from fairlead.resilience.hedge import Hedge
 from fairlead.resilience.pause import FREE, Pause
+from harness import Sheet
 
 ROUNDS = 15
 CALLS = 50_000
@@ -143,16 +143,14 @@ def left_behind(call: Callable[[], None]) -> float:
     return max(0, after - before) / WARM
 
 
-def main() -> None:
-    """Measure."""
-    print(f"Python {platform.python_version()}, the fastest of {ROUNDS} rounds of {CALLS} calls")
+def measure(sheet: Sheet) -> None:
+    """Print what each costs."""
+    calls = sheet.pick(CALLS, quick=100)
+    sheet.begin(f"Strategies, a call that goes well: rounds of {calls} calls")
     for name, make in STRATEGIES.items():
         call = make()
         for _ in range(WARM):
             call()
-        fastest = min(timeit.repeat(call, number=CALLS, repeat=ROUNDS)) / CALLS * 1e6
-        print(f"{name:40} {fastest:6.3f} us {left_behind(call):6.1f} bytes")
-
-
-if __name__ == "__main__":
-    main()
+        rounds = timeit.repeat(call, number=calls, repeat=sheet.pick(ROUNDS, quick=1))
+        sheet.row(name, [each / calls * 1e6 for each in rounds], "us", digits=3)
+        sheet.row(f"{name}: left behind", [left_behind(call)], "bytes", digits=1)

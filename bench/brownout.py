@@ -1,7 +1,7 @@
 """Play a brown-out on a clock that is a number: a vendor that fails, or is slow, for a minute of steady traffic.
 
-What is printed is what the vendor is asked meanwhile, as a share of what the callers ask, and how long after the end it
-takes until calls are served again; beside it, the same callers with three naive tries. Nothing takes real time, and
+What is printed is what the vendor is asked meanwhile, for each call of the callers, and how long after the end it takes
+until calls are served again; beside it, the same callers with three naive tries. Nothing takes real time, and
 every run prints the same.
 """
 
@@ -11,8 +11,8 @@ import asyncio
 import heapq
 import random
 from collections.abc import Awaitable, Callable
-from importlib.metadata import version
 from itertools import count
+from typing import NamedTuple
 
 from fairlead import errors
 from fairlead.config.read import parse_settings
@@ -22,14 +22,14 @@ from fairlead.model.message import Request, Response
 from fairlead.model.outcome import Failure, Phase
 from fairlead.runtime.fairlead import Fairlead
 from fairlead.runtime.ports import Ports
+from harness import Limit, Sheet
 
-PER_S = 20
 BEGINS_S, LASTS_S, ENDS_S = 60.0, 60.0, 240.0
 QUICK_S, SLOW_S, ATTEMPT_S = 0.05, 30.0, 5.0
 DEADLINE_S = 10.0
-#: What no change may exceed: what is asked of the vendor, for each that is asked of us, beside the budget's `burst`;
-#: and the seconds to recover, which are those of the longest probe.
-LIMIT_LOAD, BURST, LIMIT_RECOVERY_S = 1.2, 10, 65.0
+#: What the retry budget promises, and its `burst`; and the longest that a breaker stays open, with the probe.
+LOAD, BURST = 1.2, 10
+RECOVERY = Limit(at_most=65)
 CONFIG = """
 [connections.vendor]
 base_url = "http://vendor.test"
@@ -38,8 +38,7 @@ concurrency = {{ limit = 200, queue = 1000 }}
 {settings}
 """
 #: Everything as it is by default; and without the breaker, to see what the retry budget does by itself.
-WITH_BREAKER = ""
-BUDGET_ALONE = "breaker = { window = 1000000, min_attempts = 1000000 }"
+WAYS = {"by default": "", "no breaker": "breaker = { window = 1000000, min_attempts = 1000000 }"}
 
 OK = Response(status=200, headers=Headers())
 TIMEOUT = Broken(Failure.TIMEOUT, Phase.WAITING, "timeout")
@@ -139,8 +138,16 @@ def naive(time: Time, vendor: Vendor) -> Ask:
     return ask
 
 
-async def play(title: str, make: Callable[[Time, Vendor], Ask], *, is_slow: bool) -> tuple[float, float]:
-    """Play it; print and return the load during the brown-out, and the seconds to recover."""
+class Played(NamedTuple):
+    """What came of a play: the load during the brown-out, the seconds to recover, and the share that was served."""
+
+    load: float
+    recovered_s: float
+    served: float
+
+
+async def play(make: Callable[[Time, Vendor], Ask], *, is_slow: bool, per_s: int) -> Played:
+    """Play it: so many callers a second, whatever comes of the calls before."""
     time = Time()
     vendor = Vendor(time, is_slow=is_slow)
     ask = make(time, vendor)
@@ -152,34 +159,32 @@ async def play(title: str, make: Callable[[Time, Vendor], Ask], *, is_slow: bool
 
     async def traffic() -> None:
         calls = []
-        for _ in range(int(ENDS_S * PER_S)):
+        for _ in range(int(ENDS_S * per_s)):
             calls.append(asyncio.create_task(call()))
-            await time.sleep(1 / PER_S)
+            await time.sleep(1 / per_s)
         await asyncio.gather(*calls)
 
     await time.run(traffic())
     over_s = BEGINS_S + LASTS_S
-    load = sum(BEGINS_S <= at < over_s for at in vendor.asked_at) / (LASTS_S * PER_S)
-    recovered_s = max((at for at, is_good in served if not is_good), default=over_s) - over_s
-    good = sum(is_good for _, is_good in served) / len(served)
-    print(f"{title:44} {load:6.2f}x asked of the vendor, {max(0.0, recovered_s):5.1f} s to recover, {good:6.1%} served")
-    return load, recovered_s
+    load = sum(BEGINS_S <= at < over_s for at in vendor.asked_at) / (LASTS_S * per_s)
+    last_s = max((at for at, is_good in served if not is_good), default=over_s)
+    return Played(load, max(0.0, last_s - over_s), sum(is_good for _, is_good in served) / len(served))
 
 
-def main() -> None:
-    """Print the figures."""
-    print(f"fairlead {version('fairlead')}, {PER_S} calls a second, ill for {LASTS_S:.0f} s")
-    for name, is_slow in (("fails at once", False), ("is slow", True)):
-        for title, settings in (("by default", WITH_BREAKER), ("the retry budget alone", BUDGET_ALONE)):
-            load, recovered_s = asyncio.run(
-                play(f"{name}: {title}", lambda time, vendor, s=settings: ours(time, vendor, s), is_slow=is_slow)
-            )
-            calls = LASTS_S * PER_S
-            is_kept = load * calls <= LIMIT_LOAD * calls + BURST and recovered_s <= LIMIT_RECOVERY_S
-            verdict = "ok" if is_kept else "ABOVE"
-            print(f"{'':44} at most {LIMIT_LOAD}x and {BURST} more, and {LIMIT_RECOVERY_S:.0f} s: {verdict}")
-        asyncio.run(play(f"{name}: three naive tries", naive, is_slow=is_slow))
+def measure(sheet: Sheet) -> None:
+    """Print what the vendor is asked during the brown-out for each call of ours, and the seconds to recover."""
+    sheet.begin(f"A vendor that is ill for {LASTS_S:.0f} s")
+    per_s = sheet.pick(20, quick=1)
+    #: The budget gives its burst beside the share.
+    load = Limit(at_most=round(LOAD + BURST / (LASTS_S * per_s), 3))
+    for illness, is_slow in (("fails", False), ("is slow", True)):
+        for title, settings in WAYS.items():
 
+            def make(time: Time, vendor: Vendor, settings: str = settings) -> Ask:
+                return ours(time, vendor, settings)
 
-if __name__ == "__main__":
-    main()
+            played = asyncio.run(play(make, is_slow=is_slow, per_s=per_s))
+            sheet.row(f"{illness}: asked of it, {title}", [played.load], "x", load)
+            sheet.row(f"{illness}: time to recover, {title}", [played.recovered_s], "s", RECOVERY)
+        played = asyncio.run(play(naive, is_slow=is_slow, per_s=per_s))
+        sheet.row(f"{illness}: asked of it, three naive tries", [played.load], "x")

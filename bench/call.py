@@ -1,31 +1,23 @@
-"""Measure what a call costs in CPU: through the whole pipeline, beside the bare HTTP client, against one local server.
-
-The server runs in a process of its own, so that only the client is counted. Rounds alternate, and the ratio is taken
-round by round, so that a busy machine slows both.
-"""
+"""Measure the CPU of one call: bare aiohttp, bare httpx, and Fairlead with everything on, against one local server."""
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import platform
-import statistics
 import time
 from collections.abc import Awaitable, Callable
-from importlib.metadata import version
-from multiprocessing.connection import Connection
 
-import aiohttp  # noqa: TID251  # the yardstick
+import aiohttp  # noqa: TID251  # a yardstick
+import httpx  # noqa: TID251  # a yardstick
 
 from fairlead import Fairlead
 from fairlead.config.read import parse_settings
 from fairlead.observe.events import EventStream
 from fairlead.runtime.ports import Ports
+from harness import Limit, Sheet, elsewhere, in_turn
+from server import serve
 
-ROUNDS = 9
-CALLS = 1000
 AT_ONCE = 16
-ANSWER = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"ok":true}'
+LIMITS = {"aiohttp": Limit(at_most=1.2), "httpx": Limit(at_most=0.3)}
 
 CONFIG = """
 [connections.local]
@@ -37,78 +29,85 @@ rate = {{ requests = 1000000, per_s = 1 }}
 """
 
 
-class Server(asyncio.Protocol):
-    """Answers every request at once; a request is what ends in an empty line."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        """Answer."""
-        assert isinstance(self._transport, asyncio.Transport)  # noqa: S101  # TCP has no other
-        self._transport.write(ANSWER * data.count(b"\r\n\r\n"))
-
-
-def serve(port: Connection) -> None:
-    """Serve until the parent ends, telling it the port."""
-
-    async def main() -> None:
-        server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0)
-        port.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(main())
-
-
-async def cpu_us(call: Callable[[], Awaitable[object]]) -> float:
+async def cpu_us(call: Callable[[], Awaitable[object]], calls: int) -> float:
     """Return the CPU time of one call in microseconds, over a round of them."""
 
     async def work() -> None:
-        for _ in range(CALLS // AT_ONCE):
+        for _ in range(calls // AT_ONCE):
             await call()
 
     started = time.process_time()
     await asyncio.gather(*(work() for _ in range(AT_ONCE)))
-    return (time.process_time() - started) / (CALLS // AT_ONCE * AT_ONCE) * 1e6
+    return (time.process_time() - started) / (calls // AT_ONCE * AT_ONCE) * 1e6
 
 
-async def compare(url: str) -> None:
-    """Print both, and their ratio."""
-    events: list[object] = []
-    ports = Ports(events=EventStream((events.append,)))
-    settings = parse_settings(CONFIG.format(url=url))
-    async with (
-        aiohttp.ClientSession(headers={"authorization": "Bearer x"}) as session,
-        Fairlead(settings, environment={"TOKEN": "x"}, ports=ports) as fl,
-    ):
-        http = fl.http("local")
+class Clients:
+    """The three, each open and warm, in one event loop that runs only while one of them is measured."""
 
-        async def bare() -> object:
-            async with session.get(f"{url}/things") as answer:
+    def __init__(self, url: str, runner: asyncio.Runner, calls: int) -> None:
+        self._runner = runner
+        self._calls = calls
+        self._url = f"{url}/things"
+        self._events = 0
+        runner.run(self._open(url))
+
+    async def _open(self, url: str) -> None:
+        headers = {"authorization": "Bearer x"}
+        self._aiohttp = aiohttp.ClientSession(headers=headers)
+        self._httpx = httpx.AsyncClient(headers=headers, limits=httpx.Limits(max_keepalive_connections=AT_ONCE))
+        ports = Ports(events=EventStream((self._count,)))
+        self._fairlead = Fairlead(parse_settings(CONFIG.format(url=url)), environment={"TOKEN": "x"}, ports=ports)
+        self._http = self._fairlead.http("local")
+
+    def _count(self, _: object) -> None:
+        self._events += 1
+
+    def close(self) -> None:
+        """Close every socket."""
+        self._runner.run(self._close())
+
+    async def _close(self) -> None:
+        await self._aiohttp.close()
+        await self._httpx.aclose()
+        await self._fairlead.close()
+
+    def aiohttp(self) -> float:
+        """Call with bare aiohttp."""
+
+        async def call() -> object:
+            async with self._aiohttp.get(self._url) as answer:
                 return await answer.read()
 
-        async def whole() -> object:
-            return await http.get("/things")
+        return self._runner.run(cpu_us(call, self._calls))
 
-        await cpu_us(bare)
-        await cpu_us(whole)
-        rounds = [(await cpu_us(bare), await cpu_us(whole)) for _ in range(ROUNDS)]
-    print(f"{'bare aiohttp':32} {statistics.median(bare for bare, _ in rounds):7.0f} us CPU a call")
-    print(f"{'fairlead, everything on':32} {statistics.median(whole for _, whole in rounds):7.0f} us CPU a call")
-    ratios = sorted(whole / bare for bare, whole in rounds)
-    print(f"{'ratio':32} {statistics.median(ratios):7.2f}   ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+    def httpx(self) -> float:
+        """Call with bare httpx."""
 
+        async def call() -> object:
+            return (await self._httpx.get(self._url)).content
 
-def main() -> None:
-    """Measure."""
-    print(f"Python {platform.python_version()}, aiohttp {version('aiohttp')}, {AT_ONCE} calls at once")
-    ours, theirs = multiprocessing.Pipe()
-    server = multiprocessing.Process(target=serve, args=(theirs,), daemon=True)
-    server.start()
-    asyncio.run(compare(f"http://127.0.0.1:{ours.recv()}"))
-    server.terminate()
+        return self._runner.run(cpu_us(call, self._calls))
+
+    def fairlead(self) -> float:
+        """Call with Fairlead: signed, under breaker, concurrency and rate limit, with its events told."""
+
+        async def call() -> object:
+            return await self._http.get("/things")
+
+        return self._runner.run(cpu_us(call, self._calls))
 
 
-if __name__ == "__main__":
-    main()
+def measure(sheet: Sheet) -> None:
+    """Print the three, and the ratios."""
+    sheet.begin(f"CPU of a call, {AT_ONCE} at once", "aiohttp", "httpx")
+    with elsewhere(serve) as port, asyncio.Runner() as runner:
+        clients = Clients(f"http://127.0.0.1:{port}", runner, sheet.pick(1000, quick=AT_ONCE))
+        measures = {"aiohttp": clients.aiohttp, "httpx": clients.httpx, "fairlead": clients.fairlead}
+        found = in_turn(sheet.pick(9, quick=1), measures)
+        clients.close()
+    for name, values in found.items():
+        sheet.row(
+            f"{'bare ' if name in LIMITS else ''}{name}{'' if name in LIMITS else ', everything on'}", values, "us"
+        )
+    for name, limit in LIMITS.items():
+        sheet.ratio(f"fairlead to {name}", found["fairlead"], found[name], limit)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import platform
-import statistics
+import json
 import subprocess
 import sys
 import time
@@ -33,13 +32,18 @@ from fairlead.runtime.fairlead import Fairlead
 from fairlead.runtime.pipeline import perform
 from fairlead.runtime.ports import Ports, SystemClock
 from fairlead.runtime.trail import Trail
+from harness import Limit, Sheet, in_turn
 
-ROUNDS = 31
-CALLS = 1500
 RIVALS = Path(__file__).parents[1] / ".venv-rivals" / "bin" / "python"
-#: What no change may exceed: microseconds of CPU, and the share of the composition where neither suspends.
-LIMITS_US = {"succeeds": 6.0, "succeeds, suspending once (added)": 8.0, "fails, repeats, succeeds": 20.0}
-LIMIT_SHARE = 0.15
+LIMITS = {
+    "succeeds": Limit(at_most=6),
+    "suspends once": Limit(at_most=8),
+    "fails, repeats, succeeds": Limit(at_most=20),
+}
+#: Of these, what is added to the bare transport counts.
+ADDED = {"suspends once"}
+#: Where a call suspends, a turn of the event loop costs both the same.
+SHARES = {"succeeds": Limit(at_most=0.15)}
 
 OK = Response(status=200, headers=Headers())
 LOST = Broken(Failure.RESET, Phase.CONNECTING, "lost")
@@ -119,14 +123,15 @@ def composed(vendor: Vendor) -> Run:
     places = asyncio.Semaphore(50)
     second, day = aiolimiter.AsyncLimiter(1e6, 1), aiolimiter.AsyncLimiter(1e8, 86400)
 
-    @stamina.retry(on=ConnectionError, attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)
-    @breakers("vendor")
-    async def ask() -> Response:
+    async def attempt() -> Response:
         async with places, second, day, asyncio.timeout(10):
             answer = await vendor.exchange(REQUEST, timeout_s=10)
         if isinstance(answer, Broken):
             raise ConnectionResetError
         return answer
+
+    retried = stamina.retry(on=ConnectionError, attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)
+    ask: Run = retried(breakers("vendor")(attempt))
 
     async def run() -> object:
         async with asyncio.timeout(30):
@@ -135,71 +140,73 @@ def composed(vendor: Vendor) -> Run:
     return run
 
 
-async def cpu_us(run: Run) -> float:
+async def cpu_us(run: Run, calls: int) -> float:
     """Return the CPU time of one call in microseconds, over a round of them."""
     gc.collect()
     started = time.process_time()
-    for _ in range(CALLS):
+    for _ in range(calls):
         await run()
-    return (time.process_time() - started) / CALLS * 1e6
+    return (time.process_time() - started) / calls * 1e6
 
 
-def kinds() -> dict[str, dict[str, Any]]:
-    """Return the vendors of the three ways to go."""
-    return dict(zip(LIMITS_US, ({}, {"suspends": True}, {"fails": True}), strict=True))
+#: The ways that a call may go, and the vendors for it.
+WAYS: dict[str, dict[str, Any]] = {
+    "succeeds": {},
+    "suspends once": {"suspends": True},
+    "fails, repeats, succeeds": {"fails": True},
+}
 
 
-async def measure() -> None:
-    """Print what ours costs."""
-    added = list(LIMITS_US)[1]
-    for title, options in kinds().items():
-        run, vendor = ours(Vendor(**options)), Vendor(suspends=True)
-
-        async def bare(vendor: Vendor = vendor) -> object:
-            return await vendor.exchange(REQUEST, timeout_s=1)
-
-        await cpu_us(run)
-        costs = []
-        for _ in range(ROUNDS):
-            own = await cpu_us(bare) if title == added else 0.0
-            costs.append(await cpu_us(run) - own)
-        show(title, costs, LIMITS_US[title], "us CPU")
-
-
-async def compare() -> None:
-    """Print what ours costs of the composition."""
-    print("\n" + ", ".join(f"{name} {version(name)}" for name in ("stamina", "purgatory", "aiolimiter")))
-    for title, options in kinds().items():
-        one, other = ours(Vendor(**options), turns=True), composed(Vendor(**options))
-        await cpu_us(one)
-        await cpu_us(other)
-        rounds = [(await cpu_us(one), await cpu_us(other)) for _ in range(ROUNDS)]
-        name = title.removesuffix(" (added)")
-        print(f"{name + ', composed':44} {statistics.median(theirs for _, theirs in rounds):8.2f} us CPU")
-        limit = None if options else LIMIT_SHARE  # a turn of the event loop costs both the same
-        show(f"{name}, our share of it", [mine / theirs for mine, theirs in rounds], limit, "")
-
-
-def show(title: str, values: list[float], limit: float | None, unit: str) -> None:
-    """Print a median, its range and its limit."""
-    low, middle, high = min(values), statistics.median(values), max(values)
-    verdict = "" if limit is None else f", at most {limit:g}: {'ok' if middle <= limit else 'ABOVE'}"
-    print(f"{title:44} {middle:8.2f} {unit:7} ({low:.2f} to {high:.2f}){verdict}")
-
-
-def main() -> None:
-    """Measure ours; and, where they are installed, the others beside it."""
-    if "--compare" in sys.argv:
-        asyncio.run(compare())
+def measure(sheet: Sheet) -> None:
+    """Print what ours costs; and, where they are installed, its share of what the composition costs."""
+    sheet.begin("CPU of the pipeline alone, around a transport that does nothing")
+    calls, rounds = sheet.pick(1500, quick=50), sheet.pick(31, quick=2)
+    with asyncio.Runner() as runner:
+        for way, options in WAYS.items():
+            measures = {"ours": timed(runner, ours(Vendor(**options)), calls)}
+            if way in ADDED:
+                measures["bare"] = timed(runner, bare(Vendor(**options)), calls)
+            found = in_turn(rounds, measures)
+            added = [mine - own for mine, own in zip(found["ours"], found.get("bare", [0.0] * rounds), strict=True)]
+            sheet.row(f"{way}, added" if way in ADDED else way, added, "us", LIMITS[way])
+    if not RIVALS.exists():
+        sheet.note("Not compared: `make rivals` sets up what the composition of other libraries is measured with.")
         return
-    print(f"fairlead {version('fairlead')}, Python {platform.python_version()}, medians of {ROUNDS} rounds")
-    asyncio.run(measure())
-    if RIVALS.exists():
-        sys.stdout.flush()
-        subprocess.run([RIVALS, __file__, "--compare"], check=True)  # noqa: S603  # our own file
-    else:
-        print("`make rivals` sets up what the composition of other libraries is measured with.")
+    command = [str(RIVALS), __file__, str(calls), str(rounds)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  # our own file
+    compared = json.loads(told.stdout)
+    sheet.note(f"beside {compared['versions']}")
+    for way, found in compared["ways"].items():
+        sheet.row(f"{way}, composed", found["composed"], "us")
+        sheet.ratio(f"{way}, our share of that", found["ours"], found["composed"], SHARES.get(way))
+
+
+def timed(runner: asyncio.Runner, run: Run, calls: int) -> Callable[[], float]:
+    """Return what measures one way of calling."""
+    return lambda: runner.run(cpu_us(run, calls))
+
+
+def bare(vendor: Vendor) -> Run:
+    """Return the transport by itself."""
+    return lambda: vendor.exchange(REQUEST, timeout_s=1)
+
+
+def compare(calls: int, rounds: int) -> None:
+    """Measure both in turn, in the environment of the others; print the rounds as JSON."""
+    with asyncio.Runner() as runner:
+        ways = {
+            way: in_turn(
+                rounds,
+                {
+                    "ours": timed(runner, ours(Vendor(**options), turns=True), calls),
+                    "composed": timed(runner, composed(Vendor(**options)), calls),
+                },
+            )
+            for way, options in WAYS.items()
+        }
+    versions = ", ".join(f"{name} {version(name)}" for name in ("stamina", "purgatory", "aiolimiter"))
+    print(json.dumps({"versions": versions, "ways": ways}))
 
 
 if __name__ == "__main__":
-    main()
+    compare(*map(int, sys.argv[1:3]))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 import timeit
 import tracemalloc
 from collections.abc import Callable
-from importlib.metadata import version
 
 from fairlead.model.headers import Headers
 from fairlead.resilience.fair import FairLine
@@ -16,6 +14,7 @@ from fairlead.resilience.learned import Learned
 from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.windows import Gcra, SlidingWindow
 from fairlead.spec.limits import parse_limits
+from harness import Sheet
 
 ROUNDS = 11
 CALLS = 50_000
@@ -25,7 +24,7 @@ STEP_S = 1e-6
 PLENTY = 1e8
 
 
-def measure(title: str, call: Callable[[float], object]) -> None:
+def cost(sheet: Sheet, title: str, call: Callable[[float], object]) -> None:
     """Print what one call costs; the time it is given goes on by a microsecond a call."""
     now = 0.0
 
@@ -37,24 +36,25 @@ def measure(title: str, call: Callable[[float], object]) -> None:
     def nothing(_now: float) -> None:
         pass
 
-    rounds = timeit.repeat(once, number=CALLS, repeat=ROUNDS)
+    calls, repeat = sheet.pick(CALLS, quick=100), sheet.pick(ROUNDS, quick=1)
+    rounds = timeit.repeat(once, number=calls, repeat=repeat)
     measured, call = call, nothing
-    empty = statistics.median(timeit.repeat(once, number=CALLS, repeat=ROUNDS))
+    empty = statistics.median(timeit.repeat(once, number=calls, repeat=repeat))
     call = measured
-    costs = sorted((each - empty) / CALLS * 1e6 for each in rounds)
-    print(f"{title:44} {statistics.median(costs):7.2f} us   ({costs[0]:.2f} to {costs[-1]:.2f})")
+    sheet.row(title, [(each - empty) / calls * 1e6 for each in rounds], "us")
 
 
-def measure_keys() -> None:
+def measure_keys(sheet: Sheet) -> None:
     """Print what a million keys take, each a text of 24 characters that counts as well."""
+    keys = sheet.pick(KEYS, quick=1000)
     keyed = KeyedLimit(Gcra(10, 1.0), Gcra(1000, 86_400.0))
     tracemalloc.start()
-    for at in range(KEYS):
+    for at in range(keys):
         keyed.admit(f"stripe-eu:tenant-{at:07d}", 0.0)
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    print(f"{'a key of two windows, of a million':44} {size / KEYS:7.0f} bytes")
-    names = [f"stripe-eu:tenant-{at:07d}" for at in range(0, KEYS, 97)]
+    sheet.row(f"a key of two windows, of {keys:,}", [size / keys], "bytes", digits=0)
+    names = [f"stripe-eu:tenant-{at:07d}" for at in range(0, keys, 97)]
     at = 0
 
     def admit(now: float) -> None:
@@ -62,12 +62,12 @@ def measure_keys() -> None:
         at = (at + 1) % len(names)
         keyed.admit(names[at], now + 1.0, longest_wait_s=1e9)
 
-    measure("a turn for one of them", admit)
+    cost(sheet, "a turn for one of them", admit)
 
 
-def main() -> None:
+def measure(sheet: Sheet) -> None:
     """Print the figures."""
-    print(f"fairlead {version('fairlead')}, Python {platform.python_version()}, medians of {ROUNDS} rounds")
+    sheet.begin("Rate limits: a turn, and a key")
     bucket = RateLimit(Gcra(PLENTY, 1.0))
     buckets = RateLimit(Gcra(PLENTY, 1.0), Gcra(PLENTY * 1000, 86_400.0))
     sliding = RateLimit(SlidingWindow(1000, 1000 * STEP_S), SlidingWindow(PLENTY, 86_400.0))
@@ -78,15 +78,11 @@ def main() -> None:
     )  # fmt: skip
     silent = Headers((f"x-header-{at}", "value") for at in range(12))
     line = FairLine(RateLimit(Gcra(PLENTY, 1.0)))
-    measure("a turn in one bucket", bucket.admit)
-    measure("a turn in two buckets", buckets.admit)
-    measure("a turn in two sliding windows", sliding.admit)
-    measure("a turn in a bucket and what was learned", RateLimit(Gcra(PLENTY, 1.0), heard).admit)
-    measure("a turn at the fair line", lambda now: line.join("key", now))
-    measure("an answer that says nothing of limits", lambda now: parse_limits(silent, now=now))
-    measure("an answer that does", lambda now: heard.note(parse_limits(limits, now=now), now))
-    measure_keys()
-
-
-if __name__ == "__main__":
-    main()
+    cost(sheet, "a turn in one bucket", bucket.admit)
+    cost(sheet, "a turn in two buckets", buckets.admit)
+    cost(sheet, "a turn in two sliding windows", sliding.admit)
+    cost(sheet, "a turn in a bucket and what was learned", RateLimit(Gcra(PLENTY, 1.0), heard).admit)
+    cost(sheet, "a turn at the fair line", lambda now: line.join("key", now))
+    cost(sheet, "an answer that says nothing of limits", lambda now: parse_limits(silent, now=now))
+    cost(sheet, "an answer that does", lambda now: heard.note(parse_limits(limits, now=now), now))
+    measure_keys(sheet)

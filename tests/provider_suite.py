@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, Self, TypeVar
 
+import msgspec
 import pytest
 
 from contract_check import Contract, Overlay, read_reduced, whole_contract
@@ -27,7 +28,7 @@ from fairlead.model.outcome import Effect, Failure, Phase
 from fairlead.model.page import Page
 from fairlead.model.secret import Secret
 from fairlead.spec.answer import text_at
-from fairlead.spec.describe import list_operations
+from fairlead.spec.describe import answer_type, list_operations
 from fairlead.spec.outcomes import classify
 from fairlead.spec.provider import Provider
 from fairlead.spec.watch import Watch
@@ -278,6 +279,14 @@ class RecipesSuite:
             identifiers = [each.ref.id for each in page][:3]
             many = await live.run(self.recipes().fetch_many([*identifiers, self.unknown_id]))
             assert many == {each: await live.run(self.recipes().fetch(each)) for each in identifiers}
+
+    async def test_an_answer_is_the_same_after_it_was_kept(self) -> None:
+        async with self.live() as (live, _):
+            page: Page[Recipe] = await live.run(self.recipes().search(RecipeQuery(text="soup")))
+            recipe = await live.run(self.recipes().fetch(page.items[0].ref.id))
+        for name, made in (("search", page), ("fetch", recipe)):
+            kind = answer_type(self.provider, "recipes", name)
+            assert msgspec.msgpack.decode(msgspec.msgpack.encode(made), type=kind) == made
 
     async def test_filters_are_kept(self) -> None:
         query = RecipeQuery(text="curry", diets=("vegan", "gluten-free"), max_total_time_s=50 * 60)

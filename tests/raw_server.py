@@ -93,6 +93,11 @@ class RawServer:
     def url(self, scheme: str = "http", host: str = "127.0.0.1") -> str:
         return f"{scheme}://{host}:{self.port}"
 
+    @property
+    def open_connections(self) -> int:
+        """How many have begun, and not ended."""
+        return len(self._tasks)
+
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()

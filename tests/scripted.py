@@ -158,12 +158,13 @@ def build_world(
     *,
     environment: Mapping[str, str] | None = None,
     seed: int = 1,
+    clock: FakeClock | None = None,
 ) -> World:
     """Build a Fairlead from a configuration's text. A script that is one line is its line for ever.
 
     The connection `shop` is known by its base URL: https://shop.test, with any path.
     """
-    clock = FakeClock()
+    clock = clock or FakeClock()
     transports = {
         name: ScriptedTransport(clock, script)
         if isinstance(script, list)

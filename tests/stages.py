@@ -115,6 +115,12 @@ def options(base_url: str, **changes: Any) -> HttpOptions:
     return msgspec.structs.replace(usual, **changes)
 
 
+def free_places(transport: Any) -> int:
+    """Return how many more exchanges could begin."""
+    http1 = getattr(transport, "_http1", None)
+    return int(min(each._places._value for each in (transport, http1) if each is not None))
+
+
 # --- Stages -------------------------------------------------------------------------------------------------------
 
 

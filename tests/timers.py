@@ -1,8 +1,11 @@
-"""Timers that ring when a test lets the time pass."""
+"""Timers that ring, and waits that end, when a test lets the time pass."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+
+from fairlead.testing.clock import FakeClock
 
 
 class _Timer:
@@ -41,3 +44,31 @@ class Timers:
             if timer.is_set:
                 timer.is_set = False
                 timer.callback()
+
+
+class HeldClock(FakeClock):
+    """A fake clock whose waits end when a test lets the time pass, and not by themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
+
+    @property
+    def sleeping(self) -> int:
+        """How many wait."""
+        return sum(not future.done() for _, future in self._sleepers)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the time has passed."""
+        self.slept.append(seconds)
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers.append((self.monotonic() + seconds, woken))
+        await woken
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and wake who is due."""
+        super().advance(seconds)
+        for at, woken in self._sleepers:
+            if at <= self.monotonic() and not woken.done():
+                woken.set_result(None)
+        self._sleepers = [each for each in self._sleepers if not each[1].done()]

@@ -83,5 +83,5 @@ def install() -> None:
         setattr(time, name, read)
         setattr(time, f"{name}_ns", lambda read=read: int(read() * 1e9))
     time.sleep = lambda seconds: setattr(CLOCK, "monotonic", CLOCK.monotonic + seconds)  # noqa: TID251
-    dt.datetime = _FakeDate  # type: ignore[misc]
-    asyncio.sleep = CLOCK.sleep  # type: ignore[assignment]
+    dt.datetime = _FakeDate
+    asyncio.sleep = CLOCK.sleep

@@ -327,7 +327,7 @@ class Pyresilience(Rival):
         async def guarded(work: Work) -> str:
             return await work()
 
-        return guarded  # type: ignore[no-any-return]
+        return guarded
 
     def breaker(self, *, failures: int, open_s: float) -> Guard:
         """A wrong request is left out."""
@@ -368,7 +368,7 @@ class Pyresilience(Rival):
 
         async def guarded(work: Work) -> str:
             asked.append(work)
-            return await ask("key")  # type: ignore[no-any-return]
+            return await ask("key")
 
         return guarded
 
@@ -489,7 +489,7 @@ class Aioresilience(Rival):
             async def call() -> str:
                 return await work()
 
-            return await machine.call(call)  # type: ignore[no-any-return]
+            return await machine.call(call)
 
         return guarded
 
@@ -503,7 +503,7 @@ class Aioresilience(Rival):
             async def call() -> str:
                 return await work()
 
-            return await machine.execute(call)  # type: ignore[no-any-return]
+            return await machine.execute(call)
 
         return guarded
 
@@ -519,7 +519,7 @@ class Aioresilience(Rival):
             async def call() -> str:
                 return await work()
 
-            return await machine.execute(call)  # type: ignore[no-any-return]
+            return await machine.execute(call)
 
         return guarded
 
@@ -595,7 +595,7 @@ class Aiocache(Rival):
 
         async def guarded(work: Work) -> str:
             asked.append(work)
-            return await ask()  # type: ignore[no-any-return]
+            return await ask()
 
         return guarded
 
@@ -617,7 +617,7 @@ class Cashews(Rival):
 
         async def guarded(work: Work) -> str:
             asked.append(work)
-            return await ask()  # type: ignore[no-any-return]
+            return await ask()
 
         return guarded
 

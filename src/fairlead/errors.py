@@ -20,7 +20,10 @@ FairleadError
 │   ├── RateLimitedError
 │   ├── BulkheadFullError
 │   ├── DeadlineExceededError
-│   └── HostBlockedError
+│   ├── StateLostError                  the state that processes share is out of reach
+│   ├── HostBlockedError
+│   ├── UnhealthyError                  it failed too often of late, and others could serve
+│   └── DrillError                      the caller wanted to see what happens without this connection
 ├── TransportError                  no usable answer came
 │   ├── ConnectError                    name, address or TLS: nothing was sent
 │   ├── ConnectionLostError             the connection broke
@@ -38,6 +41,7 @@ FairleadError
 │   ├── UnavailableError
 │   └── UnexpectedAnswerError           an answer we cannot read
 ├── FileError                       a file on this machine cannot be read or written
+├── StorageError                    where state is kept does not answer
 └── OutcomeUnknownError             whether the effect happened is not known yet
 
 The first line of a class's docstring is its default message. `code` is stable: programs may compare it.
@@ -77,8 +81,7 @@ class FairleadError(Exception):
     ) -> None:
         self.message = message if message is not None else default_message(type(self))
         super().__init__(self.message)
-        self.hint = hint
-        self.outcome = outcome
+        self.hint, self.outcome = hint, outcome
         self.retry_after_s = retry_after_s
         self.status = status
         self.provider: str | None = None
@@ -234,10 +237,28 @@ class DeadlineExceededError(RejectedError):
     code = "deadline_exceeded"
 
 
+class StateLostError(RejectedError):
+    """The state that processes share is out of reach, and the settings refuse to go on without."""
+
+    code = "state_lost"
+
+
 class HostBlockedError(RejectedError):
     """The address is not one that this connection may reach."""
 
     code = "host_blocked"
+
+
+class UnhealthyError(RejectedError):
+    """The connection failed too often of late: others are asked first."""
+
+    code = "unhealthy"
+
+
+class DrillError(RejectedError):
+    """The caller rehearses a failure of this connection."""
+
+    code = "drill"
 
 
 class TransportError(FairleadError):
@@ -363,6 +384,12 @@ class FileError(FairleadError):
 
     code = "file"
     is_request_fault = True  # no other vendor mends it
+
+
+class StorageError(FairleadError):
+    """Where state is kept does not answer."""
+
+    code = "storage"
 
 
 class OutcomeUnknownError(FairleadError):

@@ -16,7 +16,7 @@ import atexit
 import os
 import weakref
 from collections.abc import AsyncIterable, Generator, Iterable, Mapping, Sized
-from contextlib import AbstractAsyncContextManager, closing, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, overload
@@ -28,10 +28,13 @@ from fairlead.config.read import read_settings
 from fairlead.config.settings import Settings
 from fairlead.errors import FairleadError
 from fairlead.model.call import Ref
+from fairlead.model.deadline import Deadline
 from fairlead.model.exchange import Content
 from fairlead.model.message import Query, Request, Response
 from fairlead.model.outcome import Effect
 from fairlead.model.page import ListPage, Page
+from fairlead.observe.events import ConfigReloaded
+from fairlead.resilience.chaos import Chaos
 from fairlead.runtime.background import Background, Feed
 from fairlead.runtime.bulk import BulkProgress, BulkResult, OnProgress
 from fairlead.runtime.calls import CallOptions
@@ -90,8 +93,29 @@ class Fairlead:
         self.close()
 
     def close(self) -> None:
-        """Close every socket."""
+        """End what runs in the background, and close every socket."""
         _background.run(self._fl.close)
+
+    def invalidate(self, *tags: Ref | str) -> int:
+        """Forget the kept answers that have any of the tags; return how many were. See the asynchronous face."""
+        return _background.run(lambda: self._fl.invalidate(*tags))
+
+    def reload(self, settings: Settings, *, source: str = "configuration") -> ConfigReloaded:
+        """Put new settings in force. Where they are wrong, raise `ConfigError` and change nothing."""
+        return _background.run(lambda: self._fl.reload(settings, source=source))
+
+    def reload_from(self, path: str | Path) -> ConfigReloaded:
+        """Read a configuration file, with its references, and put it in force as `reload` does."""
+        return _background.run(lambda: self._fl.reload_from(path))
+
+    def deadline(self, seconds: float) -> AbstractContextManager[Deadline]:
+        """Bound every call made inside: `with fl.deadline(2.0):`."""
+        return self._fl.deadline(seconds)
+
+    @property
+    def chaos(self) -> Chaos | None:
+        """Trouble made on purpose, where the settings have rules for it; its switch is `is_on`."""
+        return self._fl.chaos
 
     @property
     def recipes(self) -> RecipesFacade:

@@ -10,6 +10,7 @@ import pytest
 from cli.shell import CONFIG, KEYS, fairlead
 from fairlead.testing.fakes.edamam import EdamamFake
 from fairlead.testing.fakes.spoonacular import SpoonacularFake
+from redis_server import running as redis_running
 
 NOBODY = "http://127.0.0.1:9"
 CANARY = "canary-4711"
@@ -166,3 +167,18 @@ async def test_a_file_that_cannot_be_read_is_one_clear_error(tmp_path: Path) -> 
         assert (told.code, told.out) == (3, "")
         assert told.err.startswith(f"error config_file  {path} cannot be read: ")
         assert len(told.err.splitlines()) == 2
+
+
+async def test_the_state_that_processes_share_is_tried(tmp_path: Path) -> None:
+    with redis_running(password=CANARY) as server:
+        text = f'[state]\nurl = "{server.url}"\npassword = "env:REDIS"\n'
+        (tmp_path / "fairlead.toml").write_text(text)
+        good = await fairlead("check", cwd=tmp_path, environment={"REDIS": CANARY})
+        wrong = await fairlead("check", cwd=tmp_path, environment={"REDIS": CANARY + "x"})
+        server.kill()
+        gone = await fairlead("check", cwd=tmp_path, environment={"REDIS": CANARY})
+    assert (good.code, good.out.split()[:4]) == (0, ["✓", "state", f"127.0.0.1:{server.port}/0", "redis"])
+    assert (wrong.code, gone.code) == (1, 1)
+    assert "state.url: The store does not let us in: WRONGPASS." in " ".join(wrong.out.split())
+    assert "state.url: It cannot be reached: no connection" in " ".join(gone.out.split())
+    assert CANARY not in good.out + wrong.out + gone.out

@@ -13,7 +13,7 @@ from cli.shell import Ended, fairlead
 from e2e.terminal import COLUMNS, terminal
 from fairlead.config.read import read_settings
 from fairlead.config.sources import ProcessSources
-from fairlead.runtime.assemble import assemble_connection, assemble_route
+from fairlead.runtime.assemble import World, assemble_connection, assemble_route
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider, provider_names
 from fairlead.testing.registry import load_fake
@@ -42,10 +42,10 @@ async def test_the_written_file_works_once_the_variables_are_set(names: tuple[st
     settings = read_settings(tmp_path / FILE)
     assert list(settings.connections) == list(names)
     environment = dict.fromkeys(exported(told), "canary-4711")
-    sources, ports = ProcessSources(environment), Ports()
+    ports = Ports()
+    world = World(sources=ProcessSources(environment), ports=ports, connect=HttpTransport)
     connections = {
-        name: assemble_connection(name, wanted, source=FILE, sources=sources, ports=ports, connect=HttpTransport)
-        for name, wanted in settings.connections.items()
+        name: assemble_connection(name, wanted, world, source=FILE) for name, wanted in settings.connections.items()
     }
     assert list(settings.routes) == ["recipes"]
     for capability, wanted in settings.routes.items():

@@ -153,3 +153,57 @@ def test_small_answers_are_sent_at_once() -> None:
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+async def logged(process: Process, name: str) -> dict[str, object]:
+    """Read its log up to an event of this name."""
+    assert process.stderr is not None
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            line = await process.stderr.readline()
+            assert line, f"it ended without {name}"
+            event: dict[str, object] = json.loads(line)
+            if event["event"] == name:
+                return event
+
+
+async def test_sighup_reads_the_configuration_anew(tmp_path: Path) -> None:
+    path, key = tmp_path / "fairlead.toml", {"fairlead-key": KEYS["FAIRLEAD_KEY"]}
+    async with SpoonacularFake() as first, EdamamFake() as second:
+        text = CONFIG.format(first=first.url, second=second.url)
+        path.write_text(text)
+        async with running("serve", "--port", "0", cwd=tmp_path) as process:
+            url = await url_of(process)
+            assert (await search(url, **key)).headers["fairlead-served-by"] == "spoonacular"
+            path.write_text(text + "[routes.recipes]\nconnections = ['edamam']\n")
+            process.send_signal(signal.SIGHUP)
+            reloaded = await logged(process, "ConfigReloaded")
+            assert (await search(url, **key)).headers["fairlead-served-by"] == "edamam"
+            path.write_text(text + "[routes.recipes]\nconnections = ['edaman']\n")
+            process.send_signal(signal.SIGHUP)
+            rejected = await logged(process, "ConfigRejected")
+            assert (await search(url, **key)).headers["fairlead-served-by"] == "edamam"
+            path.write_text(text.replace('"env:FAIRLEAD_KEY"', '"env:EDAMAM_APP_KEY"'))
+            process.send_signal(signal.SIGHUP)
+            await logged(process, "ConfigReloaded")
+            assert (await search(url, **key)).status == 401
+            assert (await search(url, **{"fairlead-key": KEYS["EDAMAM_APP_KEY"]})).status == 200
+            told = await interrupted(process, signal.SIGTERM)
+    assert (reloaded["level"], reloaded["changed"], reloaded["removed"]) == ("info", [], [])
+    assert (rejected["level"], rejected["error"]) == ("warning", "invalid_setting")
+    assert "names 'edaman', which is no connection. Did you mean 'edamam'?" in str(rejected["message"])
+    assert told.code == 0
+
+
+async def test_a_file_without_keys_is_refused_at_sighup(tmp_path: Path) -> None:
+    path, key = tmp_path / "fairlead.toml", {"fairlead-key": KEYS["FAIRLEAD_KEY"]}
+    async with SpoonacularFake() as first, EdamamFake() as second:
+        text = CONFIG.format(first=first.url, second=second.url)
+        path.write_text(text)
+        async with running("serve", "--port", "0", cwd=tmp_path) as process:
+            url = await url_of(process)
+            path.write_text(text.partition("[gateway]")[0])
+            process.send_signal(signal.SIGHUP)
+            assert "api_keys is empty" in str((await logged(process, "ConfigRejected"))["message"])
+            assert (await search(url, **key)).status == 200
+            await interrupted(process, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""What every store of quotas does. A driver joins by its line in `STORES`."""
+"""What every store of quotas does."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from fairlead.storage.quotas import MemoryQuotas, QuotaStore
+from fairlead.storage.redis_state import RedisQuotas
+from redis_server import PROGRAMS, RedisServer
+from shared_stores import client_of
 
-STORES: dict[str, Callable[[], QuotaStore]] = {"memory": MemoryQuotas}
 
-
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest) -> QuotaStore:
-    return STORES[request.param]()
+@pytest.fixture(params=("memory", *PROGRAMS))
+def store(request: pytest.FixtureRequest, servers: Callable[[str], RedisServer]) -> QuotaStore:
+    return MemoryQuotas() if request.param == "memory" else RedisQuotas(client_of(servers(request.param)), "t")
 
 
 async def test_it_counts_up_to_the_most_and_no_further(store: QuotaStore) -> None:

@@ -17,7 +17,7 @@ import msgspec
 
 from fairlead import errors
 from fairlead.cli.main import COMMANDS, exit_code, main
-from fairlead.config.policies import Group
+from fairlead.config.group import Group
 from fairlead.config.settings import Settings
 from fairlead.gateway.answers import status_of
 from fairlead.model.attempt import Attempt
@@ -92,6 +92,8 @@ _OWN_PROBLEMS = {
     "missing_key": (401, "The gateway needs one of its keys."),
     "unknown_path": (404, "The gateway has no such path."),
     "unknown_method": (405, "The gateway has no such method here."),
+    "unsupported_coding": (501, "The proxy knows no transfer coding but chunked."),
+    "unsupported_upgrade": (501, "The proxy speaks no protocol but HTTP."),
     "internal": (500, "The gateway failed; its log says why."),
 }
 

@@ -10,13 +10,17 @@ from typing import NamedTuple
 import msgspec
 
 from docs.refresh import comments, default_text, table
+from fairlead.config import cache, settings
 from fairlead.config import policies as config
+from fairlead.config.group import Group
 from fairlead.resilience.breaker import BreakerOptions
 from fairlead.resilience.budget import BudgetOptions
+from fairlead.resilience.health import HealthOptions
 from fairlead.resilience.hedge import HedgeOptions
+from fairlead.runtime.routing import Routing
 
 EXPLANATION = Path(__file__).parents[2] / "docs" / "explanation"
-PAGES = ("breaker.md", "retry.md", "concurrency.md", "hedging.md", "chaos.md")
+PAGES = ("routing.md", "health.md", "breaker.md", "retry.md", "concurrency.md", "hedging.md", "caching.md", "chaos.md")
 REFRESH = "make fix"
 _BLOCK = re.compile(r"<!-- defaults: (?P<name>\w+) -->\n.*?<!-- /defaults -->", re.DOTALL)
 
@@ -25,7 +29,7 @@ class Source(NamedTuple):
     """Where defaults stand, and the group of the configuration that sets them, if one does."""
 
     options: type[msgspec.Struct]
-    group: type[config.Group] | None = None
+    group: type[Group] | None = None
     key: str = ""
 
 
@@ -36,6 +40,10 @@ SOURCES = {
     "Concurrency": Source(config.Concurrency, config.Concurrency, "concurrency"),
     "Adaptive": Source(config.Adaptive, config.Adaptive, "concurrency.adaptive"),
     "Hedge": Source(HedgeOptions, config.Hedge, "hedge"),
+    "Cache": Source(cache.Cache, cache.Cache, "cache"),
+    "HttpCache": Source(cache.HttpCache, cache.HttpCache, "cache"),
+    "Routing": Source(Routing, settings.Route, "routes.CAPABILITY"),
+    "Health": Source(HealthOptions, config.Health, "health"),
     "Chaos": Source(config.Chaos, config.Chaos, "chaos"),
     "ChaosRule": Source(config.ChaosRule, config.ChaosRule, "chaos.rules"),
 }

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LONGEST_README = 150
 #: Other commands that a page may show.
-PROGRAMS = {"cd", "curl", "export", "git", "gunicorn", "pip", "python"}
+PROGRAMS = {"cd", "curl", "export", "git", "gunicorn", "kill", "pip", "python"}
 #: How a block begins that is a part of one of the examples, which have tests of their own.
 EXCERPT = re.compile(r"# (examples/\w+\.py)\n")
 #: Languages that are only shown.

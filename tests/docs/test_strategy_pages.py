@@ -10,6 +10,14 @@ from docs.strategy_tables import EXPLANATION, PAGES, REFRESH, SOURCES, refreshed
 TEMPLATE = ["What it is for", "Defaults", "How it decides", "Events", "Anti-patterns"]
 
 
+#: Settings in the group of a strategy that are not the strategy's: what bounds a call, and whether there are probes.
+OTHERS = {"connections", "deadline_s", "cache", "probes"}
+
+
+def default_of(field: msgspec.structs.FieldInfo) -> object:
+    return field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+
+
 def text_of(name: str) -> str:
     return (EXPLANATION / name).read_text(encoding="utf-8")
 
@@ -33,6 +41,9 @@ def test_the_pages_follow_one_template(name: str) -> None:
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_default_in_the_configuration_is_that_of_the_strategy(name: str) -> None:
     options, group, _ = SOURCES[name]
-    defaults = {field.name: field.default for field in msgspec.structs.fields(options)}
-    for field in msgspec.structs.fields(group) if group else ():
-        assert defaults[field.name] == field.default, field.name
+    own = {field.name: field for field in msgspec.structs.fields(options)}
+    groups = {field.name: field for field in msgspec.structs.fields(group)} if group else {}
+    shared = groups.keys() & own.keys()
+    assert groups.keys() - shared <= OTHERS
+    for each in shared:
+        assert default_of(groups[each]) == default_of(own[each]), each

@@ -6,6 +6,8 @@ import pytest
 
 from gateway.served import KEY, problem, served
 
+pytestmark = pytest.mark.uvloop  # as `fairlead serve` runs
+
 OTHER_KEY = "canary-second-key"
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from fairlead.testing.faults import Faults
 from gateway.served import VENDOR_KEYS, served
+
+pytestmark = pytest.mark.uvloop  # as `fairlead serve` runs
 
 DEAD = Faults(error_share=1.0)
 
@@ -33,11 +37,28 @@ async def test_readyz_follows_the_vendors_down_and_up() -> None:
     assert json.loads(ill.body) == {
         "ready": False,
         "connections": [
-            {"name": "spoonacular", "is_up": False, "breaker": "open", "retry_after_s": 30.0},
-            {"name": "edamam", "is_up": False, "breaker": "open", "retry_after_s": 30.0},
+            {
+                "name": "spoonacular",
+                "is_up": False,
+                "condition": "down",
+                "breaker": "open",
+                "reasons": ["circuit open: unavailable"],
+                "retry_after_s": 30.0,
+            },
+            {
+                "name": "edamam",
+                "is_up": False,
+                "condition": "down",
+                "breaker": "open",
+                "reasons": ["circuit open: unavailable"],
+                "retry_after_s": 30.0,
+            },
         ],
     }
     assert (again.status, json.loads(again.body)["ready"]) == (200, True)
+    first, _ = json.loads(again.body)["connections"]
+    assert (first["is_up"], first["condition"]) == (True, "degraded")
+    assert first["reasons"] == ["circuit to be tried: unavailable"]
 
 
 async def test_readyz_needs_one_connection_a_route() -> None:

@@ -19,6 +19,8 @@ from gateway.served import CONFIG, KEY, VENDOR_KEYS, problem, served
 from raw_server import reply, serve
 from stages import http
 
+pytestmark = pytest.mark.uvloop  # as `fairlead serve` runs
+
 STATUSES = {
     errors.FairleadError: 500,
     errors.ConfigError: 500,
@@ -41,6 +43,9 @@ STATUSES = {
     errors.BulkheadFullError: 503,
     errors.DeadlineExceededError: 504,
     errors.HostBlockedError: 502,
+    errors.UnhealthyError: 503,
+    errors.DrillError: 503,
+    errors.StateLostError: 503,
     errors.TransportError: 502,
     errors.ConnectError: 502,
     errors.ConnectionLostError: 502,
@@ -59,6 +64,7 @@ STATUSES = {
     errors.UnexpectedAnswerError: 502,
     errors.FileError: 500,
     errors.OutcomeUnknownError: 502,
+    errors.StorageError: 500,
 }
 
 

@@ -14,6 +14,8 @@ from gateway.proxied import BEARER, KEY, VENDOR_KEY, Answer, proxied, request
 from raw_server import Peer, ignore, reply, reply_once
 from stages import http
 
+pytestmark = pytest.mark.uvloop  # as `fairlead serve` runs
+
 OK = http(200, b'{"fine": true}')
 
 
@@ -320,3 +322,12 @@ async def test_many_at_once_get_their_own_answers() -> None:
 
         await asyncio.gather(*(one(number) for number in range(50)))
     assert all_.vendor.connections <= 5
+
+
+async def test_trouble_made_on_purpose_says_so() -> None:
+    chaos = '[chaos]\nis_on = true\nrules = [{ error = "connect", operation = "http.get" }, { delay_s = 0.001 }]'
+    async with proxied(reply(OK), f"{BEARER}\n{chaos}", tries=1) as all_:
+        told = await all_.caller.ask("GET /proxy/shop/")
+        late = await all_.caller.ask("POST /proxy/shop/", body=b"{}")
+    assert (told.status, told.headers["fairlead-chaos"]) == (502, "fail")
+    assert (late.status, late.headers["fairlead-chaos"]) == (200, "delay")

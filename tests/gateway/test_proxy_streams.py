@@ -7,9 +7,12 @@ import tracemalloc
 
 import pytest
 
+from fairlead.config.settings import Settings
 from gateway.proxied import KEY, PATIENCE_S, Caller, proxied, request
 from raw_server import Peer, let_the_client_read, reply
 from stages import http
+
+pytestmark = pytest.mark.uvloop  # as `fairlead serve` runs
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: %b\r\n%b\r\n"
 PIECE = b"x" * 65_536
@@ -298,3 +301,25 @@ async def test_a_vendor_that_answers_before_it_has_heard_all_is_heard() -> None:
         answer = await caller.read()
         caller.writer.close()
     assert (answer.status, answer.body) == (413, b"too long")
+
+
+async def test_a_stream_outlives_the_connection_that_it_came_from() -> None:
+    goes_on = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nhalf")
+        await goes_on.wait()
+        await peer.send(b"x" * (100_000 - 4))
+        await peer.wait_for_end()
+
+    async with proxied(script) as all_:
+        await all_.caller.send(request("GET /proxy/shop/"))
+        head = await all_.caller.reader.readuntil(b"half")
+        await all_.fl.reload(Settings())
+        assert "shop" not in all_.fl.connections
+        goes_on.set()
+        body = await all_.caller.reader.readexactly(100_000 - 4)
+        await all_.vendor.has_ended.wait()  # and then it is closed
+    assert head.startswith(b"HTTP/1.1 200")
+    assert body == b"x" * (100_000 - 4)

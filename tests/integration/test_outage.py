@@ -43,6 +43,7 @@ rate = { requests = 100000 }
 concurrency = { limit = 50 }
 retry = { max_attempts = 2, base_s = 0.01, cap_s = 0.02 }
 breaker = { window = 10, min_attempts = 4, open_s = 5.0 }
+health = { rise = 1, ramp_s = 0 }
 """
 
 

@@ -22,7 +22,7 @@ import pytest
 
 from fairlead import sync
 from fairlead.config.read import parse_settings
-from fairlead.errors import NotFoundError, UsageError
+from fairlead.errors import ConfigError, FairleadError, NotFoundError, UsageError
 from fairlead.model.message import Request
 from fairlead.observe.events import Event, EventStream
 from fairlead.runtime.bulk import BulkProgress
@@ -31,9 +31,12 @@ from fairlead.runtime.http import HttpFacade
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.recipes import RecipesFacade
 from fairlead.testing.fakes.spoonacular import API_KEY, SpoonacularFake
+from fairlead.testing.faults import Faults
 
 PATIENCE_S = 10.0
 KEYS = {"KEY": API_KEY}
+#: What only code within the event loop has a use for.
+INSIDE = {"connection", "connections", "route", "routes", "settings", "disown"}
 MIRRORED = [(sync.Fairlead, Fairlead), (sync.RecipesFacade, RecipesFacade), (sync.HttpFacade, HttpFacade)]
 
 
@@ -67,7 +70,7 @@ def vendor() -> Iterator[SpoonacularFake]:
 
 @pytest.mark.parametrize(("mirror", "original"), MIRRORED)
 def test_the_names_and_their_arguments_are_the_same(mirror: type, original: type) -> None:
-    theirs = {name for name in vars(original) if not name.startswith("_")} - {"connection", "route", "routes", "disown"}
+    theirs = {name for name in vars(original) if not name.startswith("_")} - INSIDE
     assert theirs <= set(dir(mirror)), f"the synchronous face lacks {theirs - set(dir(mirror))}"
     for name in theirs:
         if inspect.isfunction(vars(original)[name]):
@@ -309,3 +312,25 @@ async def test_a_list_that_is_dropped_half_read_does_no_harm_wherever_it_is_coll
         await asyncio.to_thread(begin, fake.url)
         held.clear()  # in a thread with a running loop
         gc.collect()
+
+
+def test_new_settings_are_put_in_force_and_wrong_ones_are_not(tmp_path: Path) -> None:
+    with vendor() as fake, sync.Fairlead(parse_settings(config(fake.url)), environment=KEYS) as fl:
+        recipes = fl.recipes
+        assert recipes.search("pasta").served_by == "spoonacular"
+        path = tmp_path / "fairlead.toml"
+        path.write_text(config(fake.url).replace("[connections.spoonacular]", "[connections.other]"))
+        assert fl.reload_from(path).added == ("other",)
+        assert recipes.search("pasta").served_by == "other"
+        with pytest.raises(ConfigError):
+            fl.reload(parse_settings(config("no address")))
+        assert recipes.search("soup").served_by == "other"
+
+
+def test_a_deadline_bounds_the_calls_inside() -> None:
+    with vendor() as fake, sync.Fairlead(parse_settings(config(fake.url)), environment=KEYS) as fl:
+        fake.faults = Faults(hang_share=1.0)
+        with fl.deadline(0.05), pytest.raises(FairleadError):
+            fl.recipes.search("pasta", deadline_s=30.0)
+        fake.faults = Faults()
+        assert fl.recipes.search("pasta").items

@@ -11,9 +11,10 @@ from fairlead.config.read import parse_settings, read_settings
 from fairlead.config.settings import Settings
 from fairlead.model.attempt import Attempt
 from fairlead.model.call import CallReport
+from fairlead.model.deadline import Deadline
 from fairlead.model.message import Request, Response
 from fairlead.model.page import ListPage, Page
-from fairlead.observe.events import Event, EventStream
+from fairlead.observe.events import ConfigReloaded, Event, EventStream
 from fairlead.runtime.bulk import BulkProgress, BulkResult
 from fairlead.runtime.ports import Ports
 from fairlead.testing.fakes.spoonacular import SpoonacularFake
@@ -31,6 +32,20 @@ async def construct() -> None:
     assert_type(Fairlead.from_config("a.toml", environment={"KEY": "value"}), Fairlead)
     async with Fairlead(Settings(), ports=Ports(events=EventStream((sink,)))) as fl:
         assert_type(fl, Fairlead)
+
+
+async def invalidate(fl: Fairlead) -> None:
+    assert_type(await fl.invalidate(Ref("shop", "1"), "recipes.search"), int)
+
+
+async def operate(fl: Fairlead) -> None:
+    assert_type(await fl.reload(Settings(), source="code"), ConfigReloaded)
+    assert_type(await fl.reload_from("fairlead.toml"), ConfigReloaded)
+    with fl.deadline(2.0) as deadline:
+        assert_type(deadline, Deadline)
+        page = await fl.recipes.search("pasta", sticky_key="user-1", drill=("spoonacular",))
+    if page.call:
+        assert_type(page.call.drilled, tuple[str, ...])
 
 
 async def recipes(fl: Fairlead) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import signal
 import socket
 import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import click
 import msgspec
+import uvicorn
 
 from fairlead.cli.console import err, plain, print_json
 from fairlead.cli.options import with_config, with_json
@@ -15,13 +20,13 @@ from fairlead.config.read import read_settings
 from fairlead.config.sources import ProcessSources
 from fairlead.errors import InvalidSettingError
 from fairlead.gateway.app import build_app
+from fairlead.gateway.reload import read_keys, reload_gateway
 from fairlead.gateway.server import build_server
 from fairlead.observe.events import EventStream
 from fairlead.observe.logs import Logs
 from fairlead.observe.metrics import Metrics
 from fairlead.runtime.fairlead import Fairlead
 from fairlead.runtime.ports import Ports
-from fairlead.vault.references import resolve
 
 
 @click.command("serve")
@@ -32,16 +37,11 @@ from fairlead.vault.references import resolve
 def command(config: str, host: str | None, port: int | None, *, as_json: bool) -> None:
     """Run the gateway. It needs gateway.api_keys, and tells where it listens; events are logged as JSON lines.
 
-    Ctrl-C and SIGTERM end it in good order: calls that are under way have ten seconds to finish.
+    Ctrl-C and SIGTERM end it in good order: calls that are under way have ten seconds to finish. SIGHUP reads the
+    configuration anew: no call is dropped, and a file with a mistake changes nothing.
     """
     settings = read_settings(config)
-    if not settings.gateway.api_keys:
-        raise InvalidSettingError(
-            f"{config}: gateway.api_keys is empty, and the gateway serves nobody without a key.",
-            hint='Add [gateway] api_keys = ["env:FAIRLEAD_KEY"], and set that variable.',
-        )
-    sources = ProcessSources()
-    keys = [resolve(reference, sources, where=f"{config}: gateway.api_keys") for reference in settings.gateway.api_keys]
+    keys = read_keys(settings, config, ProcessSources())
     metrics = Metrics()
     fl = Fairlead(settings, source=config, ports=Ports(events=EventStream((metrics, Logs()))))
     place = msgspec.structs.replace(
@@ -54,10 +54,33 @@ def command(config: str, host: str | None, port: int | None, *, as_json: bool) -
     else:
         err.print(f"[bold green]Fairlead[/] serves on [bold]{plain(url)}[/]  [dim]Ctrl-C ends it[/]")
     server = build_server(build_app(fl, metrics, keys=keys))
-    asyncio.run(server.serve([listener]))
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: the collector need not go through it again and again
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:  # which is uvloop's, where it is
+        runner.run(_serve(server, listener, lambda: reload_gateway(fl, keys, config)))
     if not as_json:
         err.print("[dim]stopped[/]")
     sys.exit(0 if server.started else 1)
+
+
+async def _serve(
+    server: uvicorn.Server, listener: socket.socket, reload: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    """Serve, and read the configuration anew at SIGHUP, one time after the other."""
+    wishes: asyncio.Queue[None] = asyncio.Queue()
+
+    async def obey() -> None:
+        while True:
+            await wishes.get()
+            await reload()
+
+    if hasattr(signal, "SIGHUP"):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wishes.put_nowait, None)
+    obeying = asyncio.create_task(obey())
+    try:
+        await server.serve([listener])
+    finally:
+        obeying.cancel()
 
 
 def listen(host: str, port: int) -> socket.socket:

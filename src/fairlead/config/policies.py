@@ -6,14 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-#: More than nothing, and at most a year.
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
-
-
-class Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of every group of settings."""
+from fairlead.config.group import Count, Group, Seconds, Share
 
 
 class Budget(Group, frozen=True):
@@ -61,6 +54,31 @@ class Breaker(Group, frozen=True):
     max_open_s: Seconds = 60.0
     #: How many attempts must go well before it closes again.
     probes: Count = 1
+
+
+class Health(Group, frozen=True):
+    """When a connection is degraded or down, and how it gets its traffic back: see `docs/explanation/health.md`."""
+
+    #: The attempts of so many last seconds count.
+    window_s: Seconds = 60.0
+    #: With fewer than these nothing is decided.
+    min_attempts: Count = 10
+    #: Below this share of good attempts it is degraded.
+    degraded_share: Share = 0.95
+    #: Below this one it is down.
+    down_share: Share = 0.5
+    #: An attempt that takes as long is slow; none is unless set.
+    slow_s: Seconds | None = None
+    #: At this share of slow attempts it is degraded.
+    slow_share: Share = 0.5
+    #: Send probes in the background while it is not well; unless set, where the provider's probe costs nothing.
+    probes: bool | None = None
+    #: Between two probes of one that is not up; where none are sent, between two calls that are let go to find out.
+    probe_s: Seconds = 15.0
+    #: How many probes must be good, one after the other, before it gets traffic.
+    rise: Count = 2
+    #: How long it takes to get all of it.
+    ramp_s: Annotated[float, msgspec.Meta(ge=0)] = 60.0
 
 
 class Adaptive(Group, frozen=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -12,6 +11,7 @@ import msgspec
 
 from fairlead.config.settings import Settings
 from fairlead.errors import ConfigFileError, InvalidSettingError, UnknownSettingError
+from fairlead.model.suggest import suggest
 
 
 def read_settings(path: str | Path) -> Settings:
@@ -49,10 +49,9 @@ def _build(value: Any, kind: Any, source: str, path: tuple[str, ...]) -> Any:
         hints = get_type_hints(kind, include_extras=True)
         for key in _table(value, where):
             if key not in hints:
-                close = get_close_matches(key, hints, n=1)
                 raise UnknownSettingError(
                     f"{where}{'.' if path else ': '}{key} is not a setting.",
-                    hint=f"Did you mean {close[0]!r}?" if close else f"Known here: {', '.join(hints)}.",
+                    hint=suggest(key, hints, lead="Known here"),
                 )
         made = {key: _build(item, hints[key], source, (*path, key)) for key, item in value.items()}
         missing = [field.name for field in msgspec.structs.fields(kind) if field.required and field.name not in made]

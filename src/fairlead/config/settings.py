@@ -6,18 +6,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from fairlead.config.policies import (
-    Breaker,
-    Chaos,
-    Concurrency,
-    Count,
-    Group,
-    Hedge,
-    Quota,
-    Rate,
-    Retry,
-    Seconds,
-)
+from fairlead.config.cache import Cache, HttpCache
+from fairlead.config.group import Count, Group, Seconds, Share
+from fairlead.config.policies import Breaker, Chaos, Concurrency, Health, Hedge, Quota, Rate, Retry
 
 
 class Timeouts(Group, frozen=True):
@@ -255,13 +246,20 @@ class Connection(Group, frozen=True):
     cookies: bool = False
     #: The vendor has agreed that its answers are kept, where its terms ask for that.
     cache_permitted: bool = False
+    #: Keep answers to plain GETs.
+    cache: HttpCache | None = None
     #: Seconds from an exhausted quota to the next try, in place of the vendor's own reset.
     quota_reset_s: Seconds | None = None
+    #: The vendor is a Fairlead gateway itself: it is told what is left of the deadline, in `fairlead-deadline-ms`.
+    passes_deadline: bool = False
+    #: What a request costs, in the same unit for all connections of a route: see the strategy `least_cost`.
+    cost: Annotated[float, msgspec.Meta(ge=0)] | None = None
     #: Longer answers are dropped.
     max_answer_bytes: Count = 10 * 1024 * 1024
     timeouts: Timeouts = Timeouts()
     retry: Retry = Retry()
     breaker: Breaker = Breaker()
+    health: Health = Health()
     #: In place of what the plan allows.
     concurrency: Concurrency | None = None
     #: In place of what the plan allows.
@@ -276,22 +274,17 @@ class Connection(Group, frozen=True):
     hedge: Hedge | None = None
 
 
-class Cache(Group, frozen=True):
-    """How long an answer serves: fresh for `ttl_s`, and when every vendor fails for `stale_if_error_s`."""
-
-    #: How long an answer is fresh; 0 asks anew every time.
-    ttl_s: Annotated[float, msgspec.Meta(ge=0)] = 60.0
-    #: How long the last good answer may serve when every vendor fails.
-    stale_if_error_s: Annotated[float, msgspec.Meta(ge=0)] = 3600.0
-    #: The least recently used ones go first.
-    max_entries: Count = 10_000
-
-
 class Route(Group, frozen=True):
-    """The connections that serve a capability, in order, and what bounds a call to it."""
+    """The connections that serve a capability, how one is chosen, and what bounds a call to it."""
 
     #: Names of connections: the first that can serve does.
     connections: Annotated[list[str], msgspec.Meta(min_length=1)]
+    #: Who is asked first; the others are asked when it cannot serve. See `docs/explanation/routing.md`.
+    strategy: Literal["order", "weight", "least_cost", "lowest_latency", "sticky"] = "order"
+    #: For `weight` and `sticky`: the part of each connection, as `{ a = 9, b = 1 }`. What has 0 is fallback only.
+    weights: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = {}
+    #: For `lowest_latency`: the share of calls that asks another one first, to learn how quick it is by now.
+    explore_share: Share = 0.05
     #: The time a call may take, all tries at all vendors included.
     deadline_s: Seconds = 30.0
     cache: Cache = Cache()
@@ -310,6 +303,28 @@ class Gateway(Group, frozen=True):
     replay_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024
 
 
+class State(Group, frozen=True):
+    """Where processes share their limits and breakers: Redis or Valkey; see `docs/explanation/shared-state.md`.
+
+    Unless `url` is set, each process has its own. Needs `pip install fairlead[redis]`.
+    """
+
+    #: `redis://host:port/db`, or `rediss://` for TLS; a user may stand before the host, a password may not.
+    url: str | None = None
+    #: `env:NAME` or `file:/path` of the password.
+    password: str | None = None
+    #: For `rediss`: a file of certificates to trust instead of the system's.
+    ca_file: str | None = None
+    #: What holds while it is out of reach: each process keeps its share of the limits, or calls are refused.
+    on_loss: Literal["scale", "refuse"] = "scale"
+    #: How many processes share, as long as that could not be counted yet.
+    processes: Count = 1
+    #: What every key begins with; processes with the same prefix share.
+    prefix: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.:-]{1,64}$")] = "fairlead"
+    #: An answer that takes longer counts as none, and the connection as lost.
+    answer_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 0.5
+
+
 class Settings(Group, frozen=True):
     """A whole configuration."""
 
@@ -320,3 +335,6 @@ class Settings(Group, frozen=True):
     chaos: Chaos = Chaos()
     #: The deadline of a plain call that names none.
     deadline_s: Seconds = 30.0
+    #: Calls may treat a connection as failed: see `docs/how-to/rehearse-a-failover.md`.
+    drills: bool = True
+    state: State = State()

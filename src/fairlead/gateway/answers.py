@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from fairlead import errors
 from fairlead.model.answer import Answer
-from fairlead.model.call import CallReport
+from fairlead.model.attempt import Attempt
+from fairlead.model.call import CallReport, drilled
 
 #: The first class that fits decides.
 STATUSES: tuple[tuple[type[errors.FairleadError], int], ...] = (
@@ -46,14 +47,23 @@ def render_answer(answer: Answer, *, headers: dict[str, str] | None = None) -> R
 
 def report_headers(report: CallReport) -> dict[str, str]:
     """Return how an answer came about, as headers."""
+    drill = {"fairlead-drill": ",".join(report.drilled)} if report.drilled else {}
     return {
+        **drill,
         "fairlead-call-id": report.call_id,
         "fairlead-served-by": report.served_by,
         "fairlead-attempts": str(report.exchanges),
         "fairlead-cache": report.cache.value,
         "fairlead-overhead-ms": f"{report.overhead_s * 1000:.2f}",
         "age": str(int(report.age_s)),
+        **_chaos(report.attempts),
     }
+
+
+def _chaos(attempts: Sequence[Attempt]) -> dict[str, str]:
+    """Return what was made to go wrong on purpose, as a header, where something was."""
+    made = dict.fromkeys(attempt.chaos for attempt in attempts if attempt.chaos)
+    return {"fairlead-chaos": ", ".join(map(str, made))} if made else {}
 
 
 def error_headers(error: errors.FairleadError) -> dict[str, str]:
@@ -61,7 +71,11 @@ def error_headers(error: errors.FairleadError) -> dict[str, str]:
     if not error.call_id:
         return {}
     tried = sum(attempt.was_tried for attempt in error.attempts)
-    return {"fairlead-call-id": error.call_id, "fairlead-attempts": str(tried)}
+    names = drilled(error.attempts)
+    drill = {"fairlead-drill": ",".join(names)} if names else {}
+    return {
+        **drill, "fairlead-call-id": error.call_id, "fairlead-attempts": str(tried), **_chaos(error.attempts)
+    }  # fmt: skip
 
 
 def status_of(kind: type[errors.FairleadError]) -> int:

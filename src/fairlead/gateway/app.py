@@ -46,6 +46,7 @@ def build_app(fl: Fairlead, metrics: Metrics, *, keys: Sequence[Secret] | None) 
     app.router.redirect_slashes = False  # a path that does not exist is told so
     app.state.fairlead = fl
     app.state.metrics = metrics
+    app.state.has_keys = keys is not None
     app.proxy = Proxy(fl, keys=keys)
     return app
 

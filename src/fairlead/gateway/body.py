@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 
 from starlette.types import Receive, Scope
@@ -26,9 +27,12 @@ class PassedOn:
         self.length = length
         self._scope = scope
         self._is_begun = False
-        self.is_over = False
         #: The SHA-256, in hex, that the caller has signed: a body with another is not passed on to its end.
         self.signed_hash: str | None = None
+        #: Set when all of it has come.
+        self.over = asyncio.Event()
+        #: Leaves, of the fields after it, those that may pass.
+        self.keep: Callable[[Pairs], Pairs] = _none
 
     @property
     def is_spent(self) -> bool:
@@ -58,14 +62,16 @@ class PassedOn:
         if self._begun:
             yield self._begun
             self._begun = b""
-        while not self.is_over:
-            piece, self.is_over = await _next(self._receive)
+        while not self.over.is_set():
+            piece, is_over = await _next(self._receive)
+            if is_over:
+                self.over.set()
             if piece:
                 yield piece
 
     def trailers(self) -> Pairs:
         """Return the fields after the body, which the server adds to those before it."""
-        return decode_fields(self._scope["headers"][self._scope["extensions"][HEAD_FIELDS] :])
+        return self.keep(decode_fields(self._scope["headers"][self._scope["extensions"][HEAD_FIELDS] :]))
 
 
 async def take_body(receive: Receive, scope: Scope, fields: Mapping[str, str], bound: int) -> bytes | PassedOn:
@@ -90,6 +96,10 @@ async def take_body(receive: Receive, scope: Scope, fields: Mapping[str, str], b
 def decode_fields(fields: Iterable[tuple[bytes, bytes]]) -> Pairs:
     """Return fields as text from which the transport makes the same bytes."""
     return tuple((name.decode("latin-1"), value.decode("utf-8", "surrogateescape")) for name, value in fields)
+
+
+def _none(_: Pairs) -> Pairs:
+    return ()
 
 
 async def _next(receive: Receive) -> tuple[bytes, bool]:

@@ -9,8 +9,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fairlead.gateway.answers import render_answer
+from fairlead.gateway.wishes import read_wishes
 from fairlead.model.page import Page
-from fairlead.runtime.by_name import call_by_name, parse_number
+from fairlead.runtime.by_name import call_by_name
 from fairlead.runtime.calls import CallOptions
 
 SEARCH = "/v1/recipes/search"
@@ -41,12 +42,8 @@ async def nutrition(request: Request) -> Response:
 
 
 def options(request: Request) -> CallOptions:
-    """Read what every call may be given: `fairlead-deadline-ms` and `fairlead-correlation-id`."""
-    found: CallOptions = {"correlation_id": request.headers.get("fairlead-correlation-id")}
-    deadline = request.headers.get("fairlead-deadline-ms")
-    if deadline is not None:
-        found["deadline_s"] = parse_number(deadline, "fairlead-deadline-ms") / 1000
-    return found
+    """Read what the caller wishes of the call."""
+    return read_wishes(request.headers, has_key=request.app.state.has_keys)
 
 
 def _ref(request: Request) -> dict[str, str]:

@@ -7,13 +7,14 @@ they would give away there is ours.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 from fairlead.model.secret import Secret
 
 # What is shorter is a public test key, and would riddle every text.
 _SHORTEST = 4
+_HEXADECIMAL = re.compile("%[0-9A-F]{2}")
 
 
 class Veil:
@@ -21,9 +22,10 @@ class Veil:
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
         values = {secret.reveal() for secret in secrets}
-        forms = {form for value in values for form in (value, quote(value, safe=""), quote_plus(value))}
+        forms = {form for value in values for form in _forms(value)}
         longest_first = sorted((form.encode() for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)
         self._pattern = re.compile(b"|".join(map(re.escape, longest_first))) if longest_first else None
+        self._forms = longest_first
         self._keep = max(map(len, longest_first), default=1) - 1
         self._held = b""
 
@@ -32,7 +34,9 @@ class Veil:
         if self._pattern is None:
             return piece
         text = self._covered(self._held + piece)
-        cut = max(0, len(text) - self._keep)
+        sizes = range(min(len(text), self._keep), 0, -1)
+        begun = next((size for size in sizes if any(form.startswith(text[-size:]) for form in self._forms)), 0)
+        cut = len(text) - begun
         self._held = text[cut:]
         return text[:cut]
 
@@ -48,3 +52,12 @@ class Veil:
     def _covered(self, text: bytes) -> bytes:
         assert self._pattern is not None  # noqa: S101  # who calls has looked
         return self._pattern.sub(lambda found: b"*" * len(found[0]), text)
+
+
+def _forms(value: str) -> Iterator[str]:
+    """Yield a text as it may be written: plainly, in a URL (RFC 3986 §2.1), or in JSON, where some escape a slash."""
+    quoted = {quote(value, safe=""), quote(value), quote_plus(value)}
+    yield value
+    yield value.replace("/", "\\/")
+    yield from quoted
+    yield from (_HEXADECIMAL.sub(lambda found: found[0].lower(), text) for text in quoted)

@@ -19,5 +19,5 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def is_stale(self) -> bool:
-        """Whether this is an earlier answer, served because no vendor could give a fresh one."""
-        return self.call is not None and self.call.cache is CacheUse.STALE
+        """Whether this is an earlier answer: no vendor could give a fresh one, or one is just being fetched."""
+        return self.call is not None and self.call.cache in {CacheUse.STALE, CacheUse.REFRESHING}

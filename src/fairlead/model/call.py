@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Self
 
 import msgspec
 
-from fairlead.errors import InvalidArgumentError
+from fairlead.errors import DrillError, InvalidArgumentError
 from fairlead.model.attempt import Attempt
 from fairlead.model.deadline import Deadline
 
@@ -49,16 +50,33 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     is_background: bool = False
     tenant: str | None = None
     idempotency_key: str | None = None
+    #: What the route's choice shall be the same for.
+    sticky_key: str | None = None
+    #: Connections that this call treats as failed.
+    drill: frozenset[str] = frozenset()
 
 
 class CacheUse(StrEnum):
     """What the cache had to do with an answer."""
 
+    #: It was not asked.
     OFF = "off"
+    #: It had none, and a vendor was asked.
     MISS = "miss"
+    #: It had a fresh one.
     HIT = "hit"
+    #: An earlier answer, as nobody could give a fresh one.
     STALE = "stale"
+    #: An earlier answer, given at once, while a fresh one is fetched in the background.
+    REFRESHING = "refreshing"
+    #: The vendor confirmed that the earlier answer still holds.
+    REVALIDATED = "revalidated"
+    #: It knew that the vendor has not got it.
+    NEGATIVE = "negative"
+    #: Another call asked the same at that moment.
     SHARED = "shared"
+    #: Asked in the background, for the cache alone.
+    BACKGROUND = "background"
 
 
 class CallReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,3 +98,13 @@ class CallReport(msgspec.Struct, frozen=True, kw_only=True):
     def exchanges(self) -> int:
         """How many requests vendors were asked."""
         return sum(attempt.was_tried for attempt in self.attempts)
+
+    @property
+    def drilled(self) -> tuple[str, ...]:
+        """The connections that were treated as failed, because the caller wanted it so."""
+        return drilled(self.attempts)
+
+
+def drilled(attempts: Iterable[Attempt]) -> tuple[str, ...]:
+    """Return the connections that refused because of a drill, each once."""
+    return tuple(dict.fromkeys(each.connection for each in attempts if each.error == DrillError.code))

@@ -22,6 +22,10 @@ class Secret:
         """Return the value. Call this where the request is signed, and nowhere else."""
         return self.__value
 
+    def fingerprint(self, key: bytes) -> bytes:
+        """Return a mark that tells two values apart, and says nothing to whoever lacks the key (RFC 2104)."""
+        return hmac.digest(key, self.__value.encode(), "sha256")
+
     def __repr__(self) -> str:
         return "Secret('***')"
 

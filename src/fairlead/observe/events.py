@@ -15,7 +15,8 @@ from fairlead.spec.drift import DriftKind
 class CallFinished(msgspec.Struct, frozen=True, kw_only=True):
     """A call ended: with an answer (`error` is None), or with an error's code. Times are in seconds.
 
-    `batch_id` is the call that asked for several at once, where this one was joined into it.
+    `batch_id` is the call that asked for several at once, where this one was joined into it. `drilled` names the
+    connections that were treated as failed, because the caller rehearsed it.
     """
 
     call_id: str
@@ -28,6 +29,7 @@ class CallFinished(msgspec.Struct, frozen=True, kw_only=True):
     total_s: float
     overhead_s: float
     batch_id: str | None = None
+    drilled: tuple[str, ...] = ()
 
 
 class AttemptFinished(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +42,15 @@ class AttemptFinished(msgspec.Struct, frozen=True, kw_only=True):
 
 class BreakerChanged(msgspec.Struct, frozen=True, kw_only=True):
     """A breaker opened, let probes through, or closed. `cause` is the code of the error that opened it."""
+
+    connection: str
+    before: str
+    after: str
+    cause: str | None
+
+
+class HealthChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection turned `up`, `degraded` or `down`. `cause` is the code of the last error, or `slow`."""
 
     connection: str
     before: str
@@ -110,15 +121,60 @@ class ChaosApplied(msgspec.Struct, frozen=True, kw_only=True):
     delay_s: float
 
 
+class ConfigReloaded(msgspec.Struct, frozen=True, kw_only=True):
+    """New settings are in force. The fields name connections; what is in none of them goes on as before.
+
+    `needs_restart` are settings that have changed and do not count before the next start.
+    """
+
+    source: str
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    needs_restart: tuple[str, ...] = ()
+
+
+class ConfigRejected(msgspec.Struct, frozen=True, kw_only=True):
+    """New settings were refused, and changed nothing. `error` is the code, `message` names the key and the rule."""
+
+    source: str
+    error: str
+    message: str
+
+
+class StorageLost(msgspec.Struct, frozen=True, kw_only=True):
+    """The store of what processes share is out of reach: `reason` says why, in words without a secret.
+
+    `policy` is what holds meanwhile, as `state.on_loss` says; `processes` is how many the limits are divided by.
+    """
+
+    store: str
+    reason: str
+    policy: str
+    processes: int
+
+
+class StorageBack(msgspec.Struct, frozen=True, kw_only=True):
+    """The store answers again, and what is shared is shared again."""
+
+    store: str
+    lost_s: float
+
+
 Event: TypeAlias = (
     CallFinished
     | AttemptFinished
     | BreakerChanged
+    | HealthChanged
     | ConnectionPaused
     | DriftFound
+    | ConfigReloaded
+    | ConfigRejected
     | RetryDecided
     | Hedged
     | ChaosApplied
+    | StorageLost
+    | StorageBack
 )
 Sink: TypeAlias = Callable[[Event], None]
 

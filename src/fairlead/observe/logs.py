@@ -8,14 +8,14 @@ from typing import TextIO
 import msgspec
 import structlog
 
-from fairlead.observe.events import AttemptFinished, CallFinished, Event
+from fairlead.observe.events import AttemptFinished, CallFinished, ConfigReloaded, Event
 
 
 class Logs:
     """A sink that writes one JSON line for each event. Events hold no secret, so lines hold none."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._log = structlog.wrap_logger(
+        wrapped = structlog.wrap_logger(
             structlog.PrintLogger(stream or sys.stderr),
             wrapper_class=structlog.BoundLogger,  # whatever the application has configured for its own
             processors=[
@@ -24,11 +24,13 @@ class Logs:
                 structlog.processors.JSONRenderer(serializer=lambda line, **_: msgspec.json.encode(line).decode()),
             ],
         )
+        self._log = wrapped.bind()  # what wraps it makes a logger anew for every line
 
     def __call__(self, event: Event) -> None:
         """Write one event: information where it went well, else a warning."""
         error = event.error if isinstance(event, CallFinished) else None
         if isinstance(event, AttemptFinished):
             error = event.attempt.error
-        write = self._log.warning if error or not isinstance(event, CallFinished | AttemptFinished) else self._log.info
+        is_usual = isinstance(event, CallFinished | AttemptFinished | ConfigReloaded)
+        write = self._log.info if is_usual and not error else self._log.warning
         write(type(event).__name__, **msgspec.to_builtins(event))

@@ -9,13 +9,19 @@ from fairlead.observe.events import (
     BreakerChanged,
     CallFinished,
     ChaosApplied,
+    ConfigRejected,
+    ConfigReloaded,
     ConnectionPaused,
     DriftFound,
     Event,
+    HealthChanged,
     Hedged,
     RetryDecided,
+    StorageBack,
+    StorageLost,
 )
 
+_CONDITIONS = {"up": 0, "degraded": 1, "down": 2}
 _BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2, "forced_open": 3, "forced_closed": 4}
 
 
@@ -45,6 +51,12 @@ class Metrics:
             ("connection",),
             registry=self.registry,
         )
+        self._health = Gauge(
+            "fairlead_connection_health", "0 up, 1 degraded, 2 down.", ("connection",), registry=self.registry
+        )
+        self._reloads = Counter(
+            "fairlead_reloads", "New settings, by whether they were taken.", ("result",), registry=self.registry
+        )
         self._pauses = Counter(
             "fairlead_pauses",
             "Times a vendor asked to be left alone.",
@@ -56,6 +68,9 @@ class Metrics:
             "Departures of vendors' answers from what was declared; each place counts once.",
             ("connection", "mapping", "kind", "tolerated"),
             registry=self.registry,
+        )
+        self._stores = Gauge(
+            "fairlead_storage_up", "1 while the store answers, 0 while it is lost.", ("store",), registry=self.registry
         )
 
         self._retries = Counter(
@@ -81,17 +96,33 @@ class Metrics:
                 self._attempts.labels(attempt.connection, attempt.outcome.value, attempt.error or "").inc()
             case BreakerChanged():
                 self._breakers.labels(event.connection).set(_BREAKER_STATES[event.after])
+            case HealthChanged():
+                self._health.labels(event.connection).set(_CONDITIONS[event.after])
             case ConnectionPaused():
                 self._pauses.labels(event.connection, event.cause).inc()
             case DriftFound():
                 tolerated = str(event.is_tolerated).lower()
                 self._drift.labels(event.connection, event.mapping, event.kind.value, tolerated).inc()
+            case _:
+                self._count_decision(event)
+
+    def _count_decision(self, event: Event) -> None:
+        """Count what was decided on the way, or about all of it."""
+        match event:
+            case ConfigReloaded():
+                self._reloads.labels("reloaded").inc()
+            case ConfigRejected():
+                self._reloads.labels("rejected").inc()
             case RetryDecided():
                 self._retries.labels(event.connection, event.cause, str(event.is_paid).lower()).inc()
             case Hedged():
                 self._hedges.labels(event.connection, str(event.has_won).lower()).inc()
             case ChaosApplied():
                 self._chaos.labels(event.connection, event.fault).inc()
+            case StorageLost():
+                self._stores.labels(event.store).set(0)
+            case StorageBack():
+                self._stores.labels(event.store).set(1)
 
     def render(self) -> bytes:
         """Return the text of `/metrics`."""

@@ -197,6 +197,7 @@ PROVIDER = Provider(
     auth=(ApiKey("api_key", Place.PATH, "api_key"),),
     capabilities={"recipes": TheMealDBRecipes},
     probe=probe,
+    has_free_probe=True,
     # No plans: the terms ask to 'stay within the rate limit', and nobody says which it is; the FAQ says 'unlimited'.
     errors=(
         ErrorRule(

@@ -1,48 +1,104 @@
-"""A cache of answers: fresh for a while, and stale for a while longer when nothing fresh can be had.
+"""A cache of answers: fresh for a while, served for a while longer while a fresh one is fetched, or in need.
 
-What may be kept, and how long, is decided when an answer is stored: by the user's settings, and by the terms of the
-vendor that gave it. Stale-if-error is RFC 5861 §4.
+What may be kept, and how long, is decided when an answer is stored: by the user's settings, by the terms of the
+vendor that gave it, and for plain reads by what the vendor says (`fairlead.spec.http_cache`). Stale-while-revalidate
+and stale-if-error are RFC 5861 §3 and §4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
-from fairlead.storage.memory import MemoryStore
+import msgspec
+
+from fairlead.model.lives import Lives
+from fairlead.storage.answers import AnswerStore
 
 
-class Entry(NamedTuple):
-    """A kept answer, and the monotonic instants that bound its use."""
+class Entry(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """A kept answer, or what the vendor has not. `age_s` is how old it was when it was stored.
 
-    value: Any
-    stored_at: float
-    fresh_until: float
-    stale_until: float
+    With `varies` it is no answer: it names the fields of the request on which the answer depends (RFC 9111 §4.1).
+    """
+
+    value: bytes
+    served_by: str
+    lives: Lives
+    age_s: float = 0.0
+    is_negative: bool = False
+    varies: tuple[str, ...] = ()
+
+
+class Found(NamedTuple):
+    """An entry, and how old it is now."""
+
+    entry: Entry
+    age_s: float
+
+
+class Asked:
+    """What was dropped while somebody asked: an answer that began before may be of before, and is not kept."""
+
+    __slots__ = ("tags",)
+
+    def __init__(self) -> None:
+        self.tags: set[str] = set()
 
 
 class Cache:
     """Keeps answers in a store."""
 
-    __slots__ = ("_store",)
+    def __init__(self, store: AnswerStore) -> None:
+        self.store = store
+        self._asking: set[Asked] = set()
 
-    def __init__(self, store: MemoryStore[Entry]) -> None:
-        self._store = store
-
-    def fresh(self, key: Hashable, now: float) -> Entry | None:
-        """Return an answer that is as good as a new one."""
-        entry = self._store.get(key)
-        return entry if entry and now < entry.fresh_until else None
-
-    def stale(self, key: Hashable, now: float) -> Entry | None:
-        """Return an answer that may be served because no vendor could give another; forget one past its age."""
-        entry = self._store.get(key)
-        if entry and now >= max(entry.stale_until, entry.fresh_until):
-            self._store.drop(key)
+    async def find(self, key: str) -> Found | None:
+        """Return what is kept, whatever it is good for."""
+        kept = await self.store.get(key)
+        if kept is None:
             return None
-        return entry
+        try:
+            entry = _DECODER.decode(kept.value)
+        except msgspec.DecodeError:  # of another version, in a store that outlives us
+            await self.store.drop(key)
+            return None
+        return Found(entry, entry.age_s + kept.age_s)
 
-    def keep(self, key: Hashable, value: Any, *, now: float, fresh_s: float, stale_s: float) -> None:
-        """Keep an answer: fresh for `fresh_s`, and servable for `stale_s`, both from now."""
-        if max(fresh_s, stale_s) > 0:
-            self._store.put(key, Entry(value, now, now + fresh_s, now + stale_s))
+    @contextmanager
+    def asking(self) -> Iterator[Asked]:
+        """Watch for what is dropped, as long as somebody asks."""
+        asked = Asked()
+        self._asking.add(asked)
+        try:
+            yield asked
+        finally:
+            self._asking.discard(asked)
+
+    async def keep(
+        self, key: str, entry: Entry, *, tags: Collection[str] = (), asked: Asked | None = None, keep_s: float = 0.0
+    ) -> bool:
+        """Keep an answer until it is good for nothing, and at least for `keep_s`; return whether it was."""
+        if asked is not None and not asked.tags.isdisjoint(tags):
+            return False  # and what is there may be of after
+        ttl_s = max(entry.lives.longest_s() - entry.age_s, keep_s)
+        if ttl_s <= 0:
+            await self.store.drop(key)
+            return False
+        await self.store.put(key, _ENCODER.encode(entry), ttl_s=ttl_s, tags=tags)
+        return True
+
+    async def drop(self, key: str) -> None:
+        """Forget an answer."""
+        await self.store.drop(key)
+
+    async def drop_tags(self, tags: Collection[str]) -> int:
+        """Forget what has any of the tags, and keep nothing of the sort that is just being asked for."""
+        for asked in self._asking:
+            asked.tags.update(tags)
+        return sum([await self.store.drop_tag(tag) for tag in tags])
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Entry)

@@ -23,10 +23,11 @@ class _Flight:
 class Coalescing:
     """Runs one task a key. It outlives any caller that is cancelled, and is cancelled when the last one is."""
 
-    __slots__ = ("_flights",)
+    __slots__ = ("_ending", "_flights")
 
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight] = {}
+        self._ending: set[asyncio.Task[Any]] = set()
 
     def is_under_way(self, key: Hashable) -> bool:
         """Whether somebody is asking this just now."""
@@ -35,6 +36,14 @@ class Coalescing:
     def note(self, key: Hashable) -> Any:
         """Return what the one who asks left for those who join; raise `KeyError` where nobody asks."""
         return self._flights[key].note
+
+    def part(self) -> None:
+        """Let nobody join what is under way: what it brings may be outdated. Who has joined already waits on."""
+        self._flights.clear()
+
+    async def come_to_rest(self) -> None:
+        """Wait until what was cancelled has ended."""
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def run(
         self, key: Hashable, start: Callable[[], Coroutine[Any, Any, Any]], *, note: object = None
@@ -60,6 +69,8 @@ class Coalescing:
             flight.callers -= 1
             if not flight.callers and not flight.task.done():
                 self._forget(key, flight)
+                self._ending.add(flight.task)
+                flight.task.add_done_callback(self._ending.discard)
                 flight.task.cancel()
 
     def _forget(self, key: Hashable, flight: _Flight, _task: object = None) -> None:

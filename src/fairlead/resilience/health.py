@@ -37,7 +37,10 @@ class Condition(StrEnum):
 # Python 3.11 looks the members of an enumeration up slowly.
 _UP, _DEGRADED, _DOWN = Condition.UP, Condition.DEGRADED, Condition.DOWN
 
-OnTurn = Callable[[Condition, Condition], None]
+#: The cause where answers were good, but too slow.
+SLOW_ANSWERS = "slow"
+
+OnTurn = Callable[[Condition, Condition, str | None], None]
 
 
 class HealthOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,9 +83,19 @@ class HealthOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health:
-    """The state machine. `on_turn(before, after)` is told of every change."""
+    """The state machine. `on_turn(before, after, cause)` is told of every change. The cause is the last failure's."""
 
-    __slots__ = ("_credit", "_in_a_row", "_on_turn", "_options", "_ramp_began", "_slow_s", "_window", "condition")
+    __slots__ = (
+        "_credit",
+        "_in_a_row",
+        "_on_turn",
+        "_options",
+        "_ramp_began",
+        "_slow_s",
+        "_window",
+        "cause",
+        "condition",
+    )
 
     def __init__(self, options: HealthOptions | None = None, *, on_turn: OnTurn | None = None) -> None:
         self._options = options = options or HealthOptions()
@@ -93,9 +106,12 @@ class Health:
         self._ramp_began: float | None = None
         self._credit = 0.0
         self.condition = _UP
+        self.cause: str | None = None
 
-    def record(self, *, is_good: bool, seconds: float, now: float) -> None:
+    def record(self, *, is_good: bool, seconds: float, now: float, cause: str | None = None) -> None:
         """Learn from an attempt, or from a probe. While it is down, each is a probe."""
+        if not is_good:
+            self.cause = cause
         if self.condition is _DOWN:
             self._in_a_row = self._in_a_row + 1 if is_good else 0
             if self._in_a_row >= self._options.rise:
@@ -104,6 +120,7 @@ class Health:
         mark = 0 if is_good else FAILED
         if seconds >= self._slow_s:
             mark |= SLOW
+            self.cause = cause or SLOW_ANSWERS
         self._window.add(mark, now)
         if mark or self.condition is not _UP:
             self._judge(now)
@@ -168,5 +185,10 @@ class Health:
 
     def _turn(self, condition: Condition) -> None:
         before, self.condition = self.condition, condition
-        if before is not condition and self._on_turn:
-            self._on_turn(before, condition)
+        if before is condition:
+            return
+        cause = self.cause
+        if condition is _UP:
+            self.cause = None
+        if self._on_turn:
+            self._on_turn(before, condition, cause)

@@ -49,7 +49,7 @@ class RateLimit:
             if free > turn:
                 turn = free
         wait = turn - now
-        if wait > longest_wait_s or wait == inf or (is_background and wait):
+        if wait and (wait > longest_wait_s or wait == inf or is_background):
             return None
         for window in self._windows:
             window.take(turn, cost)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import partial
 from math import inf
 from urllib.parse import urlsplit
@@ -12,24 +11,31 @@ from urllib.parse import urlsplit
 import msgspec
 
 from fairlead import errors
+from fairlead.config import policies
 from fairlead.config import settings as config
 from fairlead.config.sources import Sources
 from fairlead.model.exchange import Transport
 from fairlead.model.secret import Secret
-from fairlead.observe.events import BreakerChanged
+from fairlead.model.suggest import suggest
+from fairlead.observe.events import BreakerChanged, HealthChanged
 from fairlead.resilience.breaker import State
-from fairlead.resilience.cache import Cache
 from fairlead.resilience.chaos import Chaos
-from fairlead.runtime.calls import CachePolicy
-from fairlead.runtime.connection import Connection, Policy
+from fairlead.resilience.health import Condition
+from fairlead.runtime.assemble_cache import assemble_route_cache
+from fairlead.runtime.connection import Connection
 from fairlead.runtime.facade import Route
+from fairlead.runtime.fingerprint import Fingerprints
 from fairlead.runtime.mappings import build_mappings
 from fairlead.runtime.plain import build_batch, build_pagination, build_provider, refuse_doubled
+from fairlead.runtime.policy import Blueprint, Policy
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
-from fairlead.runtime.strategies import build_strategies, concurrency_of, most_at_once
+from fairlead.runtime.routing import build_routing
+from fairlead.runtime.shared import SharedConnection, SharedState
+from fairlead.runtime.strategies import Surroundings, build_strategies, concurrency_of, most_at_once, spans_of
+from fairlead.runtime.usage import Usage
+from fairlead.spec.describe import list_operations
 from fairlead.spec.provider import Plan, Provider, variable_name
-from fairlead.storage.memory import MemoryStore
 from fairlead.transport.http import HttpOptions
 from fairlead.transport.tls import TlsOptions
 from fairlead.vault.references import resolve
@@ -37,70 +43,120 @@ from fairlead.vault.references import resolve
 Connect = Callable[[HttpOptions], Transport]
 
 
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """What building takes besides the settings: where references lead, the ports, how a transport is opened."""
+
+    sources: Sources
+    ports: Ports
+    connect: Connect
+    #: What is shared with other processes, where something is.
+    shared: SharedState | None = None
+
+
 def assemble_connection(
     name: str,
     wanted: config.Connection,
+    world: World,
     *,
     source: str,
-    sources: Sources,
-    ports: Ports,
-    connect: Connect,
     chaos: Chaos | None = None,
+    before: Connection | None = None,
 ) -> Connection:
-    """Build one connection; raise `ConfigError` or `UnknownProviderError` naming the file and the key."""
+    """Build one connection; raise `ConfigError` or `UnknownProviderError` naming the file and the key.
+
+    `before` is the connection that had this name until now: where nothing has changed it is returned, and where its
+    sockets lead where these would, they are kept. With `shared` its limit and its breaker are those of every process.
+    """
+    ports, shared = world.ports, world.shared
     where = f"{source}: connections.{name}"
     provider = _provider(name, wanted, where)
     base_url = wanted.base_url or provider.base_url
     _check_url(base_url, f"{where}.base_url")
     plan = _plan(wanted, provider, where)
     concurrency = concurrency_of(wanted, plan)
-    return Connection(
+    made_of = Blueprint(
+        settings=wanted,
+        options=_options(wanted, provider, base_url, where, world.sources, pool=most_at_once(concurrency)),
+        credentials=_credentials(wanted, provider, where, world.sources),
+        chaos=chaos,
+    )
+    if before is not None and before.made_of == made_of:
+        return before
+    kept = before if before is not None and before.made_of.options == made_of.options else None
+    surroundings = Surroundings(
+        on_breaker=partial(_tell_breaker_change, name, ports),
+        on_health=partial(_tell_health_change, name, ports),
+        chaos=chaos,
+        quotas=shared.quotas if shared else None,
+        is_shared=shared is not None,
+    )
+    made = (SharedConnection if shared else Connection)(
         name,
         provider,
-        credentials=_credentials(wanted, provider, where, sources),
-        transport=_open(
-            connect,
-            _options(wanted, provider, base_url, where, sources, pool=most_at_once(concurrency)),
-            where=where,
-        ),
-        policy=Policy(
-            attempt_s=wanted.timeouts.attempt_s,
-            quota_reset_s=wanted.quota_reset_s,
-            cache_max_age_s=_cache_max_age_s(wanted, provider),
-            max_answer_bytes=wanted.max_answer_bytes,
-            batch=build_batch(wanted.batch, provider, f"{where}.batch"),
-        ),
-        strategies=build_strategies(
-            name, wanted, provider, plan, where=where, chaos=chaos, tell=partial(_tell_breaker_change, name, ports)
-        ),
+        transport=kept.transport if kept else _open(world.connect, made_of.options, where=where),
+        usage=kept.usage if kept else Usage(),
+        made_of=made_of,
+        policy=_policy(wanted, provider, where),
+        strategies=build_strategies(name, wanted, provider, plan, surroundings, where=where),
         ports=ports,
+    )
+    if shared and isinstance(made, SharedConnection):
+        made.share(shared, spans_of(wanted, plan))
+    return made
+
+
+def _policy(wanted: config.Connection, provider: Provider, where: str) -> Policy:
+    return Policy(
+        attempt_s=wanted.timeouts.attempt_s,
+        quota_reset_s=wanted.quota_reset_s,
+        cache_max_age_s=_cache_max_age_s(wanted, provider),
+        max_answer_bytes=wanted.max_answer_bytes,
         mappings=build_mappings(wanted.mappings, f"{where}.mappings"),
+        batch=build_batch(wanted.batch, provider, f"{where}.batch"),
+        cost=wanted.cost,
+        passes_deadline=wanted.passes_deadline,
+        is_probed=_is_probed(wanted.health, provider, f"{where}.health"),
     )
 
 
 def assemble_route(
-    capability: str, wanted: config.Route, connections: Mapping[str, Connection], *, source: str
+    capability: str,
+    wanted: config.Route,
+    connections: Mapping[str, Connection],
+    *,
+    source: str,
+    ports: Ports | None = None,
+    fingerprints: Fingerprints | None = None,
 ) -> Route:
     """Build one route; raise `ConfigError` for a connection that is missing or cannot serve it."""
-    where = f"{source}: routes.{capability}.connections"
+    place = f"{source}: routes.{capability}"
+    where = f"{place}.connections"
     for name in wanted.connections:
         if name not in connections:
-            close = get_close_matches(name, connections, n=1)
             raise errors.InvalidSettingError(
                 f"{where} names {name!r}, which is no connection.",
-                hint=f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(connections)}.",
+                hint=suggest(name, connections),
             )
         if capability not in connections[name].provider.capabilities:
             raise errors.InvalidSettingError(
                 f"{where} names {name!r}, whose provider {connections[name].provider.id!r} has no {capability}.",
                 hint="Take it out of the route.",
             )
+    candidates = tuple(connections[name] for name in wanted.connections)
+    operations = [each.name for each in list_operations(candidates[0].provider, capability)]
+    costs = {name: connections[name].policy.cost for name in wanted.connections}
     return Route(
         capability=capability,
-        connections=tuple(connections[name] for name in wanted.connections),
+        connections=candidates,
+        routing=build_routing(wanted, costs, place),
         deadline_s=wanted.deadline_s,
-        policy=CachePolicy(ttl_s=wanted.cache.ttl_s, stale_if_error_s=wanted.cache.stale_if_error_s),
-        cache=Cache(MemoryStore(wanted.cache.max_entries)),
+        cache=assemble_route_cache(
+            wanted.cache,
+            operations,
+            f"{source}: routes.{capability}.cache",
+            ports=ports or Ports(),
+            fingerprints=fingerprints or Fingerprints(),
+        ),
     )
 
 
@@ -134,6 +190,16 @@ def _options(
     )
 
 
+def _is_probed(wanted: policies.Health, provider: Provider, where: str) -> bool:
+    """Whether probes are sent in the background."""
+    if wanted.probes and provider.probe is None:
+        raise errors.InvalidSettingError(
+            f"{where}.probes is set, and {provider.title} has no probe.",
+            hint="Leave it out: then a call is let go now and then, to find out.",
+        )
+    return provider.has_free_probe if wanted.probes is None else wanted.probes
+
+
 def _open(connect: Connect, options: HttpOptions, *, where: str) -> Transport:
     try:
         return connect(options)
@@ -143,6 +209,10 @@ def _open(connect: Connect, options: HttpOptions, *, where: str) -> Transport:
 
 def _tell_breaker_change(name: str, ports: Ports, before: State, after: State, cause: str | None) -> None:
     ports.events.emit(BreakerChanged(connection=name, before=before, after=after, cause=cause))
+
+
+def _tell_health_change(name: str, ports: Ports, before: Condition, after: Condition, cause: str | None) -> None:
+    ports.events.emit(HealthChanged(connection=name, before=before, after=after, cause=cause))
 
 
 def _provider(name: str, wanted: config.Connection, where: str) -> Provider:
@@ -164,10 +234,9 @@ def _credentials(wanted: config.Connection, provider: Provider, where: str, sour
     declared = {each.name: each for each in provider.credentials}
     for name in wanted.credentials:
         if name not in declared:
-            close = get_close_matches(name, declared, n=1)
             raise errors.UnknownSettingError(
                 f"{where}.credentials.{name} is not a credential of this connection.",
-                hint=f"Did you mean {close[0]!r}?" if close else f"It takes: {', '.join(declared) or 'none'}.",
+                hint=suggest(name, declared, lead="It takes"),
             )
     found: dict[str, Secret] = {}
     for name, each in declared.items():

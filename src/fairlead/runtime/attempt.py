@@ -15,8 +15,9 @@ from fairlead.model.message import Request, Response
 from fairlead.model.operation import Operation
 from fairlead.model.outcome import Failure, Outcome, Phase
 from fairlead.runtime.assess import assess
-from fairlead.runtime.connection import Connection, Lease
+from fairlead.runtime.connection import Connection
 from fairlead.runtime.explain import conceal, explain, explain_stumble
+from fairlead.runtime.policy import Lease
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.streams import hold
 from fairlead.spec.outcomes import Verdict, Wait, classify
@@ -52,12 +53,15 @@ async def exchange(
         wanted = request
         if provider.fixed_headers or request.idempotency_key:
             wanted = dressed(request, connection)
+        if connection.policy.passes_deadline:
+            wanted = with_deadline(wanted, timeout_s)
         if provider.auth != ():
             base_url, now = provider.base_url, clock.wall()
             wanted = sign(wanted, provider.auth, connection.credentials, base_url=base_url, now=now)
         answer = await connection.transport.exchange(wanted, timeout_s=timeout_s if timeout_s > 0 else 0.0)
         if isinstance(answer, Response) and answer.stream is not None:
-            answer = await hold(request, answer, connection)
+            left_s = timeout_s - (clock.monotonic() - started)
+            answer = await hold(request, answer, connection, timeout_s=left_s)
             is_held = isinstance(answer, Response) and answer.stream is not None
         finished = clock.monotonic()
         if connection.concurrency.is_adaptive:
@@ -67,7 +71,7 @@ async def exchange(
         raise
     finally:
         if not is_held:
-            connection.concurrency.release()
+            connection.leave_line()
     return answer, finished - started, lease
 
 
@@ -88,6 +92,13 @@ def dressed(request: Request, connection: Connection) -> Request:
     if request.idempotency_key and header:
         pairs += checked_headers(((header, request.idempotency_key),))
     return msgspec.structs.replace(request, headers=(*request.headers, *pairs)) if pairs else request
+
+
+def with_deadline(request: Request, seconds: float) -> Request:
+    """Return the request with what is left of its time, for a gateway like ours; at least a millisecond."""
+    kept = (pair for pair in request.headers if pair[0].lower() != "fairlead-deadline-ms")
+    left = ("fairlead-deadline-ms", str(max(1, int(seconds * 1000))))
+    return msgspec.structs.replace(request, headers=(*kept, left))
 
 
 def judge(connection: Connection, operation: Operation[Any], request: Request, answer: Response | Broken) -> Step:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from fairlead.errors import InvalidArgumentError
 from fairlead.model.answer import Answer
 from fairlead.model.call import Ref
+from fairlead.model.suggest import suggest
 from fairlead.runtime.calls import CallOptions
 from fairlead.runtime.fairlead import Fairlead
 
@@ -83,8 +83,7 @@ async def call_by_name(fl: Fairlead, name: str, words: Words, options: CallOptio
 
 
 def _unknown(name: str, known: Mapping[str, Any], kind: str) -> InvalidArgumentError:
-    close = get_close_matches(name, known, n=1)
-    hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(known)}."
+    hint = suggest(name, known)
     return InvalidArgumentError(f"{name!r} is not {kind}.", hint=hint)
 
 

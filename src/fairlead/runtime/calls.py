@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Hashable, Sequence
-from typing import Any, Literal, TypedDict
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, Literal, TypeAlias, TypedDict
 
 import msgspec
 
-from fairlead.errors import DeadlineExceededError, FairleadError, InvalidArgumentError
+from fairlead.errors import FairleadError, InvalidArgumentError
 from fairlead.model.answer import Answer
-from fairlead.model.call import CacheUse, Call, CallReport
+from fairlead.model.call import CacheUse, Call, CallReport, drilled
 from fairlead.model.deadline import Deadline
-from fairlead.model.outcome import Outcome
+from fairlead.model.operation import Operation
 from fairlead.observe.events import CallFinished
-from fairlead.resilience.cache import Cache
-from fairlead.resilience.coalesce import Coalescing
+from fairlead.runtime.bound import earlier
+from fairlead.runtime.caching import Caching, Keeping, Reply
+from fairlead.runtime.choose import NOBODY, checked_drill, choose
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.join import Join, Joiner
 from fairlead.runtime.pipeline import Begin, perform
 from fairlead.runtime.ports import Ports
+from fairlead.runtime.probing import PROBE_S, Prober
+from fairlead.runtime.routing import Routing
 from fairlead.runtime.trail import Trail
 
 
 class CallOptions(TypedDict, total=False):
-    """What every call may be given. `deadline_s` bounds all of it, in seconds; tenants never share an answer."""
+    """What every call may be given. `deadline_s` bounds all of it, in seconds; tenants never share an answer.
+
+    `sticky_key` is what a route with the strategy `sticky` goes by: a user, a session. The connections that `drill`
+    names are treated as failed, to rehearse what happens then; such a call goes past the cache.
+    """
 
     deadline_s: float
     tenant: str | None
     correlation_id: str | None
     #: `background` for work that nobody waits for: what is `interactive` goes first wherever there is a line.
     priority: Literal["interactive", "background"]
-
-
-class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How long answers of a route serve, in seconds."""
-
-    ttl_s: float
-    stale_if_error_s: float
+    sticky_key: str | None
+    drill: Sequence[str]
 
 
 def given_deadline_s(options: CallOptions, usual_s: float) -> float:
@@ -49,7 +52,7 @@ def given_deadline_s(options: CallOptions, usual_s: float) -> float:
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """A call as its facade describes it. Without a `key` it is neither cached nor shared; with `join` it may be joined.
+    """A call as its facade describes it. Without `keeping` it is neither kept nor shared; with `join` it may be joined.
 
     Unless it `may_wait`, it fails when nobody can serve at once.
     """
@@ -58,105 +61,122 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     candidates: Sequence[Connection]
     begin: Begin
     deadline_s: float
-    key: Hashable | None = None
-    cache: Cache | None = None
-    policy: CachePolicy | None = None
+    keeping: Keeping | None = None
     join: Join | None = None
     may_wait: bool = True
+    routing: Routing = Routing()
+
+
+#: How an answer is found.
+Find: TypeAlias = Callable[[Wanted, Call, Trail], Awaitable[Reply]]
 
 
 class Calls:
-    """Makes calls."""
+    """Makes calls. `drillable` names the connections that a drill may name; None where there are no drills."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, *, drillable: Callable[[], Collection[str] | None]) -> None:
         self.clock = ports.clock
+        self.caching = Caching(ports.clock)
+        self.random = ports.random
         self._ports = ports
-        self._coalescing = Coalescing()
+        self._drillable = drillable
         self._joiner = Joiner(ports.clock, self.make)
+        self.prober = Prober(ports, self._probe)
 
     def disown(self) -> None:
-        """Join no call that is under way: after a fork, it is the parent's."""
-        self._coalescing = Coalescing()
+        """Join no call that is under way, and know of no probe: after a fork, they are the parent's."""
+        self.caching.disown()
+        self.prober.disown()
+
+    async def close(self) -> None:
+        """End what runs in the background."""
+        await self.prober.close()
+        await self.caching.close()
+
+    async def _probe(self, connection: Connection) -> None:
+        """Make the cheapest call there is: like any other, but for the waiting."""
+        probe = connection.provider.probe
+        if probe is None:
+            return
+
+        def begin(_: Connection) -> Operation[Answer]:
+            yield from probe()
+            return Answer()
+
+        wanted = Wanted(
+            operation="health.probe", candidates=(connection,), begin=begin, deadline_s=PROBE_S, may_wait=False
+        )
+        with suppress(FairleadError):  # what it says is known by now
+            await self.make(wanted, {})
 
     async def make(self, wanted: Wanted, options: CallOptions) -> Any:
         """Return the answer, with its report; raise `FairleadError`."""
-        clock = self._ports.clock
-        started = clock.monotonic()
+        call = self._begun(wanted, options)
+        if call.drill:  # a rehearsal that is answered from elsewhere rehearses nothing
+            wanted = msgspec.structs.replace(wanted, keeping=None, join=None)
+        return await self._conclude(call, wanted, self._find)
+
+    async def _refresh(self, keeping: Keeping, wanted: Wanted, first: Call) -> None:
+        """Make the call that refreshes what another was served; only the event stream hears how it ended."""
+        options: CallOptions = {"correlation_id": first.correlation_id, "tenant": first.tenant}
+        with suppress(FairleadError):
+            await self._conclude(self._begun(wanted, options), wanted, partial(self._renew, keeping))
+
+    def _begun(self, wanted: Wanted, options: CallOptions) -> Call:
         call_id = self._ports.ids()
-        deadline_s = given_deadline_s(options, wanted.deadline_s)
-        call = Call(
+        now = self.clock.monotonic()
+        deadline = earlier(Deadline.after(given_deadline_s(options, wanted.deadline_s), now=now))
+        drill = checked_drill(options["drill"], self._drillable()) if options.get("drill") else NOBODY
+        return Call(
             id=call_id,
             correlation_id=options.get("correlation_id") or call_id,
             operation=wanted.operation,
-            deadline=Deadline.after(deadline_s, now=started),
+            deadline=deadline,
             is_background=options.get("priority") == "background",
-            is_hurried=deadline_s < wanted.deadline_s,
+            is_hurried=deadline.at_s < Deadline.after(wanted.deadline_s, now=now).at_s,
             tenant=options.get("tenant"),
+            sticky_key=options.get("sticky_key"),
+            drill=drill,
         )
+
+    async def _conclude(self, call: Call, wanted: Wanted, find: Find) -> Any:
+        """Find the answer, and tell how the call went."""
+        started = self.clock.monotonic()
         trail = Trail()
         try:
-            answer, served_by, use, age_s = await self._find(wanted, call, trail)
+            reply = await find(wanted, call, trail)
         except FairleadError as error:
-            error.call_id = call.id  # an error that was shared names the call of another
-            error.locate(operation=call.operation, attempts=tuple(trail.attempts))
-            self._finish(call, trail, started, error=error)
+            self._finish(call, trail, started, Reply(None, None, error=error))
             raise
-        return self._finish(call, trail, started, answer=answer, served_by=served_by, use=use, age_s=age_s)
-
-    async def _find(self, wanted: Wanted, call: Call, trail: Trail) -> tuple[Answer, str, CacheUse, float]:
-        """Look in the cache, join whoever asks the same, ask the vendors, or fall back on the last good answer."""
-        clock = self._ports.clock
-        if wanted.key is None or wanted.cache is None:
-            answer, connection = await self._perform(wanted, call, trail)
-            return answer, connection.name, CacheUse.SHARED if trail.batch_id else CacheUse.OFF, 0.0
-        key = (wanted.operation, call.tenant, tuple(each.name for each in wanted.candidates), wanted.key)
-        kept = wanted.cache.fresh(key, clock.monotonic())
-        if kept:
-            return (*kept.value, CacheUse.HIT, clock.monotonic() - kept.stored_at)
         try:
-            found, is_shared = await self._share(wanted, call, trail, key)
-        except FairleadError as error:
-            stale = wanted.cache.stale(key, clock.monotonic())
-            if stale is None or error.is_request_fault:
-                raise
-            return (*stale.value, CacheUse.STALE, clock.monotonic() - stale.stored_at)
-        return (*found, CacheUse.SHARED if is_shared or trail.batch_id else CacheUse.MISS, 0.0)
+            answer = self._finish(call, trail, started, reply)
+            if reply.error is not None:
+                raise reply.error
+            return answer
+        finally:
+            del reply  # or an error would hold the frame that holds it
 
-    async def _share(self, wanted: Wanted, call: Call, trail: Trail, key: Hashable) -> tuple[tuple[Answer, str], bool]:
-        """Ask, or join whoever asks the same; the deadline of another is not ours."""
-        clock = self._ports.clock
-        while self._coalescing.is_under_way(key):
-            theirs: Deadline = self._coalescing.note(key)
-            try:
-                async with asyncio.timeout(call.deadline.remaining(clock.monotonic())):
-                    return await self._coalescing.run(key, lambda: self._ask(wanted, call, trail, key))
-            except TimeoutError:
-                raise DeadlineExceededError(
-                    "The deadline passed while another call asked for the same.", outcome=Outcome.NOT_DONE
-                ) from None
-            except FairleadError as error:
-                now, wait_s = clock.monotonic(), error.retry_after_s or 0.0
-                is_for_want_of_time = not error.is_request_fault and not theirs.allows(wait_s, now)
-                if not (is_for_want_of_time and call.deadline.allows(wait_s, now)):
-                    raise
-        return await self._coalescing.run(key, lambda: self._ask(wanted, call, trail, key), note=call.deadline)
+    async def _find(self, wanted: Wanted, call: Call, trail: Trail) -> Reply:
+        """Ask the vendors, by way of the cache where the call has one."""
+        if wanted.keeping is None:
+            answer, connection = await self._perform(wanted, call, trail)
+            return Reply(answer, connection.name, CacheUse.SHARED if trail.batch_id else CacheUse.OFF)
+        ask = partial(self._ask, wanted, call, trail)
+        reply = await self.caching.find(wanted.keeping, call, ask, partial(self._refresh, wanted.keeping, wanted, call))
+        return reply._replace(use=CacheUse.SHARED) if trail.batch_id and reply.use is CacheUse.MISS else reply
 
-    async def _ask(self, wanted: Wanted, call: Call, trail: Trail, key: Hashable) -> tuple[Answer, str]:
-        """Ask the vendors, and keep the answer as long as the user and the vendor's terms allow."""
-        cache = wanted.cache
-        if cache is not None and cache.stale(key, self._ports.clock.monotonic()) is not None:
-            wanted = msgspec.structs.replace(wanted, may_wait=False)
-        answer, connection = await self._perform(wanted, call, trail)
-        if cache and wanted.policy:
-            longest_s = connection.policy.cache_max_age_s
-            cache.keep(
-                key,
-                (answer, connection.name),
-                now=self._ports.clock.monotonic(),
-                fresh_s=min(wanted.policy.ttl_s, longest_s),
-                stale_s=min(wanted.policy.stale_if_error_s, longest_s),
-            )
-        return answer, connection.name
+    async def _renew(self, keeping: Keeping, wanted: Wanted, call: Call, trail: Trail) -> Reply:
+        """Ask the vendors for the cache alone."""
+        return await self.caching.renew(keeping, call, partial(self._ask, wanted, call, trail))
+
+    async def _ask(
+        self, wanted: Wanted, call: Call, trail: Trail, begin: Begin | None, may_wait: bool
+    ) -> tuple[Answer, Connection]:
+        """Ask the vendors; with a `begin` in that way, and alone."""
+        wanted = msgspec.structs.replace(wanted, may_wait=may_wait and wanted.may_wait)
+        if begin is not None:
+            wanted = msgspec.structs.replace(wanted, begin=begin, join=None)
+        return await self._perform(wanted, call, trail)
 
     async def _perform(self, wanted: Wanted, call: Call, trail: Trail) -> tuple[Answer, Connection]:
         """Ask the vendors: together with others where that is declared, or else alone."""
@@ -164,47 +184,45 @@ class Calls:
             joined = await self._joiner.ask(wanted, wanted.join, call, trail)
             if joined is not None:
                 return joined
-        return await perform(call, wanted.candidates, wanted.begin, trail, self._ports, may_wait=wanted.may_wait)
+        candidates = choose(wanted.candidates, wanted.routing, call, trail, self._ports)
+        try:
+            return await perform(call, candidates, wanted.begin, trail, self._ports, may_wait=wanted.may_wait)
+        finally:
+            self.prober.look_at(candidates)
 
-    def _finish(
-        self,
-        call: Call,
-        trail: Trail,
-        started: float,
-        *,
-        answer: Answer | None = None,
-        served_by: str | None = None,
-        use: CacheUse = CacheUse.OFF,
-        age_s: float = 0.0,
-        error: FairleadError | None = None,
-    ) -> Answer | None:
+    def _finish(self, call: Call, trail: Trail, started: float, reply: Reply) -> Answer | None:
         """Tell the event stream how the call ended; return the answer with its report."""
+        if reply.error is not None:
+            reply.error.call_id = call.id  # an error that was shared names the call of another
+            reply.error.locate(operation=call.operation, attempts=tuple(trail.attempts))
         total_s = self._ports.clock.monotonic() - started
-        overhead_s = max(0.0, total_s - trail.vendor_s - trail.waited_s) if use is not CacheUse.SHARED else 0.0
+        is_shared = reply.use is CacheUse.SHARED
+        overhead_s = 0.0 if is_shared else max(0.0, total_s - trail.vendor_s - trail.waited_s)
         self._ports.events.emit(
             CallFinished(
                 call_id=call.id,
                 correlation_id=call.correlation_id,
                 operation=call.operation,
-                served_by=served_by,
-                cache=use,
-                error=error.code if error else None,
+                served_by=None if reply.error else reply.served_by,
+                cache=reply.use,
+                error=reply.error.code if reply.error else None,
                 attempts=len(trail.attempts),
                 total_s=total_s,
                 overhead_s=overhead_s,
                 batch_id=trail.batch_id,
+                drilled=drilled(trail.attempts) if call.drill else (),
             )
         )
-        if answer is None or served_by is None:
+        if reply.answer is None or reply.served_by is None:
             return None
         report = CallReport(
             call_id=call.id,
-            served_by=served_by,
+            served_by=reply.served_by,
             attempts=tuple(trail.attempts),
-            cache=use,
-            age_s=age_s,
+            cache=reply.use,
+            age_s=reply.age_s,
             total_s=total_s,
             overhead_s=overhead_s,
             batch_id=trail.batch_id,
         )
-        return msgspec.structs.replace(answer, call=report)
+        return msgspec.structs.replace(reply.answer, call=report)

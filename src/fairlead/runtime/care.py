@@ -18,7 +18,8 @@ from fairlead.observe.events import ChaosApplied, Hedged
 from fairlead.resilience.chaos import Corrupt, Fail, LoseAnswer, Trouble, damaged
 from fairlead.resilience.hedge import Hedge
 from fairlead.runtime.attempt import Answered, exchange
-from fairlead.runtime.connection import Connection, Lease
+from fairlead.runtime.connection import Connection
+from fairlead.runtime.policy import Lease
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.trail import Trail
 

@@ -8,14 +8,15 @@ import msgspec
 
 from fairlead.config import settings as config
 from fairlead.config.sources import Sources
-from fairlead.errors import AuthenticationError, ConfigError, FairleadError, UsageError
+from fairlead.errors import AuthenticationError, ConfigError, FairleadError, StorageError, UsageError
 from fairlead.model.call import Call
 from fairlead.model.deadline import Deadline
 from fairlead.model.operation import Operation
-from fairlead.runtime.assemble import Connect, assemble_connection, assemble_route
+from fairlead.runtime.assemble import Connect, World, assemble_connection, assemble_route
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.pipeline import perform
 from fairlead.runtime.ports import Ports
+from fairlead.runtime.shared import open_state
 from fairlead.runtime.trail import Trail
 from fairlead.vault.references import resolve
 
@@ -38,13 +39,12 @@ async def check(
     settings: config.Settings, *, source: str, sources: Sources, ports: Ports, connect: Connect
 ) -> list[Finding]:
     """Return a finding for each connection and each route."""
+    world = World(sources=sources, ports=ports, connect=connect)
     connections: dict[str, Connection] = {}
     findings: list[Finding] = []
     for name, wanted in settings.connections.items():
         try:
-            connections[name] = assemble_connection(
-                name, wanted, source=source, sources=sources, ports=ports, connect=connect
-            )
+            connections[name] = assemble_connection(name, wanted, world, source=source)
         except (ConfigError, UsageError) as error:
             findings.append(_problem("connection", name, error))
     try:
@@ -67,7 +67,26 @@ async def check(
             findings.append(Finding(kind="route", name=capability, note=" then ".join(route.connections)))
         except ConfigError as error:
             findings.append(_problem("route", capability, error))
+    findings += await _state(settings.state, source, sources, ports)
     return findings + _gateway(settings.gateway, source, sources)
+
+
+async def _state(wanted: config.State, source: str, sources: Sources, ports: Ports) -> list[Finding]:
+    """Connect to what processes share; where nothing is shared, there is nothing to say."""
+    try:
+        shared = open_state(wanted, source=source, sources=sources, ports=ports)
+    except ConfigError as error:
+        return [_problem("state", "url", error)]
+    if shared is None:
+        return []
+    started = ports.clock.monotonic()
+    try:
+        version = await shared.redis.probe()
+    except StorageError as error:
+        told = _problem("state", shared.redis.place, error)
+        return [msgspec.structs.replace(told, problem=f"{source}: state.url: {told.problem}")]
+    seconds = ports.clock.monotonic() - started
+    return [Finding(kind="state", name=shared.redis.place, note=f"{version}: answers", seconds=seconds)]
 
 
 def _gateway(wanted: config.Gateway, source: str, sources: Sources) -> list[Finding]:

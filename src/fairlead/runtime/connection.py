@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import inf
-from typing import Any
-
-import msgspec
 
 from fairlead import errors
 from fairlead.model.exchange import Broken, Transport
 from fairlead.model.message import Response
-from fairlead.model.secret import Secret
 from fairlead.observe.events import ConnectionPaused
-from fairlead.resilience.breaker import Breaker, Ticket
-from fairlead.resilience.budget import Budget
-from fairlead.resilience.chaos import Chaos
-from fairlead.resilience.concurrency import Concurrency, Priority
-from fairlead.resilience.hedge import Hedge
-from fairlead.resilience.learned import Learned
-from fairlead.resilience.pause import FREE, REFUSED, Leave, Pause
+from fairlead.resilience.breaker import State
+from fairlead.resilience.concurrency import Priority
+from fairlead.resilience.ewma import Ewma
+from fairlead.resilience.health import Condition
+from fairlead.resilience.pause import FREE, REFUSED, Pause
 from fairlead.resilience.quota import Quota, Reservation, Spent
 from fairlead.resilience.rate import RateLimit
-from fairlead.resilience.retry import Retry
+from fairlead.runtime.policy import Blueprint, Lease, Policy, Strategies
 from fairlead.runtime.ports import Ports
-from fairlead.spec.batch import BatchRule
+from fairlead.runtime.usage import Usage
 from fairlead.spec.limits import Reading, parse_limits
-from fairlead.spec.mapping import ResponseMapping
 from fairlead.spec.outcomes import Verdict, Wait
 from fairlead.spec.provider import Provider
 from fairlead.spec.quota import seconds_to_reset
@@ -42,66 +34,26 @@ _FREE_OF_CHARGE = (errors.ThrottledError, errors.QuotaExhaustedError, errors.Aut
 _PATIENCE_S = 1.0
 
 
-class Lease(msgspec.Struct, frozen=True):
-    """Leave for one attempt, to be settled once. `reserved` is what it may cost of the quota."""
-
-    ticket: Ticket
-    leave: Leave
-    reserved: Reservation | None = None
-
-
-class Strategies(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands between a call and the vendor; what is None is not asked."""
-
-    retry: Retry
-    budget: Budget
-    breaker: Breaker
-    concurrency: Concurrency
-    rate: RateLimit | None = None
-    #: What answers say of the vendor's limits: one more window, once they say something.
-    learned: Learned | None = None
-    quota: Quota | None = None
-    hedge: Hedge | None = None
-    chaos: Chaos | None = None
-
-
-class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How single reads become one request. Without a `window_s` they do only where several are asked for at once."""
-
-    window_s: float | None = None
-    max_size: int = 50
-    rules: tuple[BatchRule, ...] = ()
-
-
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """The numbers of a connection that are not the state of a strategy. Times are in seconds."""
-
-    attempt_s: float
-    quota_reset_s: float | None
-    #: The longest that the vendor's terms, and its permission, let an answer be kept.
-    cache_max_age_s: float
-    max_answer_bytes: int = 10 * 1024 * 1024
-    batch: BatchPolicy = BatchPolicy()
-
-
 class Connection:
     """One vendor account. Everything here is synchronous, but for waiting in line."""
 
-    def __init__(  # assembled in one place, by name
+    def __init__(
         self,
         name: str,
         provider: Provider,
         *,
-        credentials: Mapping[str, Secret],
         transport: Transport,
+        usage: Usage,
+        made_of: Blueprint,
         policy: Policy,
         strategies: Strategies,
         ports: Ports,
-        mappings: Mapping[str, ResponseMapping[Any]],
     ) -> None:
         self.name = name
+        self.made_of = made_of
+        self.usage = usage
         self.provider = provider
-        self.credentials = credentials
+        self.credentials = made_of.credentials
         self.transport = transport
         self.policy = policy
         self.retry = strategies.retry
@@ -117,18 +69,47 @@ class Connection:
         self.chaos = strategies.chaos
         #: Whether an attempt is one exchange, no more: most are.
         self.is_plain = strategies.hedge is None and strategies.chaos is None
-        self.mappings = mappings
+        self.health = strategies.health
+        self.mappings = policy.mappings
         self.pause = Pause()
+        self.latency = Ewma()
         self.watch = Watch()
+        self._trial_at: float | None = None
         self._ports = ports
         self._clock = ports.clock
 
+    @property
+    def cost(self) -> float:
+        """What a request costs, in the unit of the configuration; 0 where nothing is said."""
+        return self.policy.cost or 0.0
+
+    @property
+    def usual_s(self) -> float | None:
+        """How long its answers took of late, in seconds; None where none is known."""
+        return self.latency.mean_s
+
     def disown(self) -> None:
         """Know of no attempt that is under way, and of no socket: after a fork, they are the parent's."""
+        self.usage.disown()
         self.transport.disown()
         self.breaker.disown()
         self.concurrency.disown()
         self.pause.disown()
+
+    def takes_traffic(self, now: float) -> bool:
+        """Whether a call should come here while others can serve: not while it is down, and in part while it recovers.
+
+        Where no probe is sent, one call in a while is let go, to find out.
+        """
+        health = self.health
+        if health.condition is not Condition.DOWN:
+            self._trial_at = None
+            return health.admits(now, self._ports.random)
+        if self.policy.is_probed or (self._trial_at is not None and now < self._trial_at):
+            return False
+        is_time = self._trial_at is not None
+        self._trial_at = health.next_probe_at(now, self._ports.random)
+        return is_time
 
     def try_admit(self, now: float, *, is_background: bool) -> Lease | None:
         """Take leave at once, where nothing stands against it; else `admit` waits for it, or says why not."""
@@ -138,6 +119,7 @@ class Connection:
         if self.rate is not None and self.rate.admit(now, is_background=is_background) is None:
             self.concurrency.release()
             return None
+        self.usage.enter()
         return Lease(ticket, FREE)
 
     async def admit(self, *, remaining_s: float, is_last: bool, cost: float, is_background: bool) -> Lease:
@@ -154,12 +136,10 @@ class Connection:
             has_place = True
             if self.quota is not None:
                 reserved = await self._reserve(self.quota, cost, is_background=is_background)
-            if self.rate is not None:
-                now = self._clock.monotonic()
-                turn = now + await self._take_turn(
-                    self.rate, min(patience_s, max(0.0, until - now)), is_background=is_background
-                )
-                has_waited |= turn > now
+            now = self._clock.monotonic()
+            longest_s = min(patience_s, max(0.0, until - now))
+            turn = now + await self._take_turn(longest_s, is_background=is_background)
+            has_waited |= turn > now
             lease = self._renew(lease, until) if has_waited else lease
         except BaseException:
             self.release(lease)
@@ -170,6 +150,7 @@ class Connection:
             if self.quota is not None and reserved is not None:
                 await self.quota.give_back(reserved)
             raise
+        self.usage.enter()
         return lease if reserved is None else Lease(lease.ticket, lease.leave, reserved)
 
     def _ask_leave(self) -> Lease:
@@ -183,6 +164,9 @@ class Connection:
         ticket = self.breaker.admit(now)
         if ticket is None:
             self.pause.release(leave)
+            # Who would have come here was not served. While it is down, each that is recorded counts as a probe.
+            if self.breaker.state is State.OPEN and self.health.condition is not Condition.DOWN:
+                self.health.record(is_good=False, seconds=0.0, now=now, cause=self.breaker.cause)
             raise errors.CircuitOpenError(
                 f"The circuit is open because of {self.breaker.cause}.",
                 retry_after_s=self.breaker.retry_after_s(now),
@@ -210,6 +194,7 @@ class Connection:
     def leave_line(self) -> None:
         """Give the place under the concurrency limit back."""
         self.concurrency.release()
+        self.usage.leave()
 
     def release(self, lease: Lease) -> None:
         """Settle an attempt that says nothing about the vendor: cancelled, or never sent."""
@@ -263,6 +248,8 @@ class Connection:
     def settle_good(self, lease: Lease, seconds: float, now: float) -> None:
         """Learn from an attempt that was served."""
         self.breaker.record(lease.ticket, is_good=True, now=now, seconds=seconds)
+        self.latency.record(seconds, now)
+        self.health.record(is_good=True, seconds=seconds, now=now)
         if self.pause.is_on:
             self.pause.end(now)
 
@@ -274,8 +261,10 @@ class Connection:
         code = verdict.error.code if verdict.error else ""
         if _counts_against_health(verdict):
             self.breaker.record(lease.ticket, is_good=False, now=now, seconds=seconds, cause=code, message=message)
+            self.health.record(is_good=False, seconds=seconds, now=now, cause=code)
         elif verdict.error is not None and verdict.error.is_request_fault:  # it looked at the request, so it serves
             self.breaker.note_answer(lease.ticket, now=now)
+            self.health.record(is_good=True, seconds=seconds, now=now)
             self.pause.end(now)
         else:
             self.breaker.release(lease.ticket)
@@ -319,8 +308,11 @@ class Connection:
             raise errors.BulkheadFullError("No place came free in time at this connection.", hint=hint)
         return True
 
-    async def _take_turn(self, rate: RateLimit, longest_wait_s: float, *, is_background: bool) -> float:
+    async def _take_turn(self, longest_wait_s: float, *, is_background: bool) -> float:
         """Take a turn under the rate limit; return how long it was waited for."""
+        rate = self.rate
+        if rate is None:
+            return 0.0
         now = self._clock.monotonic()
         wait = rate.admit(now, longest_wait_s=longest_wait_s, is_background=is_background)
         if wait is None:

@@ -13,30 +13,38 @@ from fairlead.model.call import Ref
 from fairlead.model.deadline import Deadline
 from fairlead.model.operation import Operation
 from fairlead.model.outcome import Outcome
-from fairlead.resilience.cache import Cache
 from fairlead.runtime.bulk import without_frames
-from fairlead.runtime.calls import CachePolicy, CallOptions, Calls, Wanted, given_deadline_s
+from fairlead.runtime.calls import CallOptions, Calls, Wanted, given_deadline_s
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.join import Join
+from fairlead.runtime.keeping import RouteCache
+from fairlead.runtime.routing import Routing, arrange
 from fairlead.spec.describe import many_of
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """The connections that serve a capability, in order, and what bounds a call."""
+    """The connections that serve a capability, how one is chosen, and what bounds a call."""
 
     capability: str
     connections: Sequence[Connection]
+    routing: Routing = Routing()
     deadline_s: float
-    policy: CachePolicy
-    cache: Cache
+    cache: RouteCache
 
 
 class Facade:
-    """Calls one capability. Subclasses give its operations their names and types."""
+    """Calls one capability. Subclasses give its operations their names and types.
 
-    def __init__(self, route: Route, calls: Calls) -> None:
-        self._route = route
+    `find_route` is asked for each call, so that whoever holds on to a facade sees new settings.
+    """
+
+    def __init__(self, find_route: Callable[[], Route], calls: Calls) -> None:
+        self._find_route = find_route
         self._calls = calls
+
+    @property
+    def _route(self) -> Route:
+        return self._find_route()
 
     async def _call(
         self,
@@ -58,15 +66,19 @@ class Facade:
             policy = candidates[0].policy.batch
             if policy.window_s is not None:
                 join = self._join(name, ref, candidates[0], window_s=policy.window_s)
+        sticky_key = options.get("sticky_key")
+        if len(candidates) > 1 and self._route.routing.strategy == "sticky" and sticky_key is not None:
+            # An answer is shared among those whose connection is the same.
+            order = arrange(candidates, self._route.routing, key=sticky_key, random=self._calls.random)
+            key = (key, order[0].name)
         wanted = Wanted(
             operation=f"{capability}.{name}",
             candidates=candidates,
             begin=lambda connection: begin(connection.provider.capabilities[capability](connection.name)),
             deadline_s=self._route.deadline_s,
-            key=key,
-            cache=self._route.cache,
-            policy=self._route.policy,
+            keeping=None if key is None else self._route.cache.keeping(capability, name, key, candidates, ref),
             join=join,
+            routing=self._route.routing,
         )
         return await self._calls.make(wanted, options)
 

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from functools import cached_property
+from contextlib import AbstractContextManager
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from weakref import WeakSet
 
 from fairlead.config.read import read_settings
-from fairlead.config.settings import Route as RouteSettings
 from fairlead.config.settings import Settings
 from fairlead.config.sources import ProcessSources
 from fairlead.errors import UnknownConnectionError, UnknownRouteError
-from fairlead.runtime.assemble import Connect, assemble_connection, assemble_route
+from fairlead.model.call import Ref
+from fairlead.model.deadline import Deadline
+from fairlead.observe.events import ConfigReloaded
+from fairlead.resilience.chaos import Chaos
+from fairlead.runtime.assemble import Connect, World
+from fairlead.runtime.bound import bound_by
 from fairlead.runtime.calls import Calls
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.facade import Route
+from fairlead.runtime.fingerprint import Fingerprints
 from fairlead.runtime.http import HttpFacade
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.recipes import RecipesFacade
-from fairlead.runtime.strategies import build_chaos
+from fairlead.runtime.reload import Kept, assemble, difference, telling_of_rejection
+from fairlead.runtime.shared import SharedConnection, open_state
 from fairlead.transport.connect import connect as open_transport
 
 
@@ -40,28 +49,17 @@ class Fairlead:
         ports: Ports | None = None,
         connect: Connect = open_transport,
     ) -> None:
-        self.settings = settings
         self.ports = ports or Ports()
         sources = ProcessSources(environment)
-        #: Trouble made on purpose, where the settings have rules for it; its switch is `is_on`.
-        self.chaos = build_chaos(settings.chaos, settings.connections, f"{source}: chaos")
-        self.connections: Mapping[str, Connection] = {
-            name: assemble_connection(
-                name,
-                wanted,
-                source=source,
-                sources=sources,
-                ports=self.ports,
-                connect=connect,
-                chaos=self.chaos,
-            )
-            for name, wanted in settings.connections.items()
-        }
-        self._routes = {
-            capability: assemble_route(capability, wanted, self.connections, source=source)
-            for capability, wanted in (_unsaid_routes(self.connections) | settings.routes).items()
-        }
-        self._calls = Calls(self.ports)
+        #: What processes share; None where each has its own.
+        self.shared = open_state(settings.state, source=source, sources=sources, ports=self.ports)
+        self._calls = Calls(self.ports, drillable=self._drillable)
+        self._world = World(sources=sources, ports=self.ports, connect=connect, shared=self.shared)
+        self._kept = Kept(caching=self._calls.caching, fingerprints=Fingerprints())
+        self._assembly = assemble(settings, self._world, self._kept, source=source)
+        #: Connections that were replaced, while somebody still uses them; and what closes them.
+        self._retired: WeakSet[Connection] = WeakSet()
+        self._closing: set[asyncio.Task[None]] = set()
 
     @classmethod
     def from_config(
@@ -86,24 +84,104 @@ class Fairlead:
         await self.close()
 
     async def close(self) -> None:
-        """Close every socket."""
-        for connection in self.connections.values():
+        """End what runs in the background, and close every socket."""
+        await self._calls.close()
+        for connection in (*self.connections.values(), *self._retired):
             await connection.transport.close()
+        await asyncio.gather(*self._closing)
+        if self.shared:
+            await self.shared.close()
 
     def disown(self) -> None:
         """Leave what is open and under way to the parent: for the child of a fork. What was learnt stays."""
-        for connection in self.connections.values():
+        for connection in (*self.connections.values(), *self._retired):
             connection.disown()
+        self._closing = set()
+        if self.shared:
+            self.shared.disown()
         self._calls.disown()
+
+    async def reload(self, settings: Settings, *, source: str = "configuration") -> ConfigReloaded:
+        """Put new settings in force. Where they are wrong, raise `ConfigError` and change nothing.
+
+        Calls that are under way finish as they began; new ones see the new settings. Connections whose settings are
+        the same keep their sockets and all that they know. Those that were removed are closed with their last call.
+        """
+        with telling_of_rejection(self.ports, source):
+            after = assemble(settings, self._world, self._kept, source=source, before=self._assembly)
+        before, self._assembly = self._assembly, after
+        told = difference(before, after, source=source)
+        self.ports.events.emit(told)
+        kept = [each.transport for each in after.connections.values()]
+        for name in (*told.changed, *told.removed):
+            old = before.connections[name]
+            await self._calls.prober.forget(old)
+            if isinstance(old, SharedConnection):
+                await old.part()
+            if old.transport not in kept:
+                self._retired.add(old)
+                old.usage.retire(partial(self._close_soon, old))
+        return told
+
+    async def reload_from(self, path: str | Path) -> ConfigReloaded:
+        """Read a configuration file, with its references, and put it in force as `reload` does."""
+        with telling_of_rejection(self.ports, str(path)):
+            settings = read_settings(path)
+        return await self.reload(settings, source=str(path))
+
+    def _close_soon(self, connection: Connection) -> None:
+        task = asyncio.get_running_loop().create_task(_close_unused(connection))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._assembly.settings
+
+    @property
+    def chaos(self) -> Chaos | None:
+        """Trouble made on purpose, where the settings have rules for it; its switch is `is_on`."""
+        return self._assembly.chaos
+
+    @property
+    def connections(self) -> Mapping[str, Connection]:
+        """Every connection, by its name."""
+        return self._assembly.connections
 
     @cached_property
     def recipes(self) -> RecipesFacade:
         """Recipes: search them, fetch one, and know what is in it."""
-        return RecipesFacade(self.route("recipes"), self._calls)
+        self.route("recipes")  # or an error at once
+        return RecipesFacade(partial(self.route, "recipes"), self._calls)
 
-    def http(self, connection: str) -> HttpFacade:
-        """Return the way to send plain requests to a connection."""
-        return HttpFacade(self.connection(connection), self._calls, deadline_s=self.settings.deadline_s)
+    def http(self, connection: str | Connection) -> HttpFacade:
+        """Return the way to send plain requests to a connection: to whichever has that name, or to this very one."""
+        if isinstance(connection, str):
+            self.connection(connection)  # or an error at once
+            find = partial(self.connection, connection)
+        else:
+            find = partial(_itself, connection)
+        return HttpFacade(
+            find,
+            self._calls,
+            find_deadline_s=lambda: self.settings.deadline_s,
+            find_cache=lambda: self._assembly.http_caches.get(find().name),
+        )
+
+    async def invalidate(self, *tags: Ref | str) -> int:
+        """Forget the kept answers that have any of the tags; return how many were.
+
+        Tags are the `Ref` of a thing, the name of a connection, of an operation (`recipes.search`) or of a capability,
+        `tenant:NAME`, and of plain calls `connection:/path`. Whoever asks from now on gets an answer of after this.
+        """
+        caches = [route.cache.cache for route in self.routes.values()]
+        caches += [each.cache for each in self._assembly.http_caches.values()]
+        return await self._calls.caching.drop(caches, {str(tag) for tag in tags})
+
+    def deadline(self, seconds: float) -> AbstractContextManager[Deadline]:
+        """Bound every call made inside, in this task and in those that it starts: `with fl.deadline(2.0):`."""
+        return bound_by(seconds, now=self.ports.clock.monotonic())
 
     def connection(self, name: str) -> Connection:
         """Return a connection; raise `UnknownConnectionError` where there is none of that name."""
@@ -115,23 +193,27 @@ class Fairlead:
 
     def route(self, capability: str) -> Route:
         """Return a capability's route; raise `UnknownRouteError` where nothing serves it."""
-        if capability not in self._routes:
+        if capability not in self.routes:
             raise UnknownRouteError(
                 f"No connection serves {capability}.",
                 hint="Add a connection whose provider does; see `fairlead check`.",
             )
-        return self._routes[capability]
+        return self.routes[capability]
+
+    def _drillable(self) -> Mapping[str, Connection] | None:
+        return self.connections if self.settings.drills else None
 
     @property
     def routes(self) -> Mapping[str, Route]:
         """Every route, by its capability."""
-        return self._routes
+        return self._assembly.routes
 
 
-def _unsaid_routes(connections: Mapping[str, Connection]) -> dict[str, RouteSettings]:
-    """Route each capability that the settings do not to all connections that serve it, in the order of the file."""
-    able: dict[str, list[str]] = {}
-    for name, connection in connections.items():
-        for capability in connection.provider.capabilities:
-            able.setdefault(capability, []).append(name)
-    return {capability: RouteSettings(connections=names) for capability, names in able.items()}
+async def _close_unused(connection: Connection) -> None:
+    """Close a connection's sockets, unless a late call has come since: then its end closes them."""
+    if not connection.usage.count:
+        await connection.transport.close()
+
+
+def _itself(connection: Connection) -> Connection:
+    return connection

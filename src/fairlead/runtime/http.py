@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar, Unpack, overload
 
@@ -17,9 +18,11 @@ from fairlead.model.operation import Operation
 from fairlead.model.outcome import Effect
 from fairlead.model.page import ListPage
 from fairlead.runtime.bulk import BulkResult, OnProgress, Requests, run_bulk
+from fairlead.runtime.caching import Keeping
 from fairlead.runtime.calls import CallOptions, Calls, Wanted
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.download import download
+from fairlead.runtime.http_caching import HttpCache
 from fairlead.runtime.join import Join, join_plain
 from fairlead.runtime.mappings import shape_named
 from fairlead.runtime.pages import iter_pages, open_pager
@@ -42,10 +45,23 @@ class HttpFacade:
     may also be a `ResponseMapping`, or the name of one of the connection's `mappings`.
     """
 
-    def __init__(self, connection: Connection, calls: Calls, *, deadline_s: float) -> None:
-        self.connection = connection
+    def __init__(
+        self,
+        find_connection: Callable[[], Connection],
+        calls: Calls,
+        *,
+        find_deadline_s: Callable[[], float],
+        find_cache: Callable[[], HttpCache | None],
+    ) -> None:
+        self._find_connection = find_connection  # for each call, so that whoever holds on to this sees new settings
+        self._find_cache = find_cache
         self._calls = calls
-        self._deadline_s = deadline_s
+        self._find_deadline_s = find_deadline_s
+
+    @property
+    def connection(self) -> Connection:
+        """The connection as it is now; raises `UnknownConnectionError` where it has been removed."""
+        return self._find_connection()
 
     async def request(
         self,
@@ -259,23 +275,39 @@ class HttpFacade:
         """Send one request; return its answer, or what `model` makes of it."""
         if request.idempotency_key and not self.connection.provider.idempotency_header:
             raise UnsupportedFeatureError(f"{self.connection.provider.title} honours no idempotency key.")
+        cache = None if request.is_streamed else self._find_cache()
+        if cache is None:
+            return await self._dispatch(request, model, options, None)
+        return await cache.attend(request, self._dispatch(request, model, options, cache))
+
+    async def _dispatch(self, request: Request, model: Any, options: CallOptions, cache: HttpCache | None) -> Any:
+        """Send one request; joined with others or by way of the cache, where the connection says so."""
         name = f"http.{request.method.lower()}"
         if model is None:
             join = None if request.is_streamed else join_plain(self.connection, request)
-            return await self._call(name, lambda: _single(request), options, join)
+            keeping = cache.keeping(request, _as_it_is) if cache and join is None else None
+            return await self._call(name, lambda: _single(request), options, join, keeping)
         shape = shape_named(model, self.connection)
-        join = join_plain(self.connection, request, lambda response: _read(response, shape))
-        return (await self._call(name, lambda: _decoded(request, shape), options, join)).value
+        read = partial(_read, shape=shape)
+        join = join_plain(self.connection, request, read)
+        keeping = cache.keeping(request, read) if cache and join is None else None
+        return (await self._call(name, lambda: _decoded(request, shape), options, join, keeping)).value
 
     async def _call(
-        self, name: str, begin: Callable[[], Operation[Any]], options: CallOptions, join: Join | None = None
+        self,
+        name: str,
+        begin: Callable[[], Operation[Any]],
+        options: CallOptions,
+        join: Join | None = None,
+        keeping: Keeping | None = None,
     ) -> Any:
         wanted = Wanted(
             operation=name,
             candidates=(self.connection,),
             begin=lambda _: begin(),
-            deadline_s=self._deadline_s,
+            deadline_s=self._find_deadline_s(),
             join=join,
+            keeping=keeping,
         )
         return await self._calls.make(wanted, options)
 
@@ -284,6 +316,10 @@ class _Decoded(Answer, Generic[T], frozen=True, kw_only=True):
     """An answer as the caller's model."""
 
     value: T
+
+
+def _as_it_is(response: Response) -> Response:
+    return response
 
 
 def _single(request: Request) -> Operation[Response]:

@@ -23,6 +23,7 @@ from fairlead.model.operation import Operation
 from fairlead.model.outcome import Outcome
 from fairlead.model.ports import Clock
 from fairlead.resilience.batch import Batching
+from fairlead.runtime.bound import unbound
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.explain import conceal
 from fairlead.runtime.trail import Trail
@@ -134,7 +135,7 @@ class Joiner:
             operation=join.operation,
             begin=lambda connection: _gathered(join.ask(keys, connection)),
             deadline_s=wanted.deadline_s if all(each.is_hurried for each in calls) else left_s,
-            key=None,
+            keeping=None,
             join=None,
         )
         said = {each.correlation_id for each in calls}
@@ -144,7 +145,8 @@ class Joiner:
             "correlation_id": said.pop() if len(said) == 1 else None,
         }
         try:
-            many: _Many = await self._make(batch, options)
+            with unbound():  # whoever began the batch may have less time than those who joined it
+                many: _Many = await self._make(batch, options)
         except _OF_THE_BATCH as error:
             return dict.fromkeys(keys, _Alone(error.attempts))
         connection = _serving(wanted, many)

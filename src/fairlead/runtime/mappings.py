@@ -6,7 +6,6 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 from keyword import iskeyword
 from typing import Any
 
@@ -14,6 +13,7 @@ import msgspec
 
 from fairlead import errors
 from fairlead.config import settings as config
+from fairlead.model.suggest import suggest
 from fairlead.runtime.connection import Connection
 from fairlead.spec.mapping import ResponseMapping, Shape
 
@@ -35,11 +35,9 @@ def shape_named(model: Shape[Any] | str, connection: Connection) -> Shape[Any]:
     if not isinstance(model, str):
         return model
     if model not in connection.mappings:
-        close = get_close_matches(model, connection.mappings, n=1)
-        known = ", ".join(connection.mappings) or "none"
         raise errors.InvalidArgumentError(
             f"The connection {connection.name!r} has no mapping {model!r}.",
-            hint=f"Did you mean {close[0]!r}?" if close else f"It has: {known}.",
+            hint=suggest(model, connection.mappings, lead="It has"),
         )
     return connection.mappings[model]
 
@@ -139,10 +137,9 @@ def _field(name: str, wanted: config.MappedField, kind: Any, where: str) -> tupl
 
 def _unknown_type(name: str, mappings: Mapping[str, config.Mapping], where: str) -> errors.InvalidSettingError:
     known = (*_TYPES, *mappings)
-    close = get_close_matches(name, known, n=1)
     return errors.InvalidSettingError(
         f"{where}: {name!r} is no type and no mapping of this connection.",
-        hint=f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(known)}.",
+        hint=suggest(name, known),
     )
 
 

@@ -22,11 +22,12 @@ from fairlead.observe.events import AttemptFinished, RetryDecided
 from fairlead.resilience.budget import AFTER_REFUSAL, AFTER_TIMEOUT
 from fairlead.runtime.attempt import Answered, Step, exchange, judge, learn, wait_after, was_cut_short
 from fairlead.runtime.care import exchange_with_care
-from fairlead.runtime.connection import Connection, Lease
+from fairlead.runtime.connection import Connection
 from fairlead.runtime.doubt import Doubt
 from fairlead.runtime.drift import tell_drift
+from fairlead.runtime.policy import Lease
 from fairlead.runtime.ports import Ports
-from fairlead.runtime.streams import is_repeatable
+from fairlead.runtime.streams import is_repeatable, let_go
 from fairlead.runtime.trail import Trail
 
 Begin = Callable[[Connection], Operation[Any]]
@@ -90,13 +91,13 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
     operation: Operation[Any] | None = None
     restarts = 0
     try:
-        operation, request = opened(begin, connection, trail)
+        operation, request = visit.opened(begin)
         connection.budget.deposit(ports.clock.monotonic())
         while True:
             answer, seconds, lease = await visit.attempt(request)
             step = visit.conclude(operation, request, lease, answer, seconds)
-            if connection.quota is not None:
-                await connection.settle_quota(lease, step.verdict, answer)
+            if step.error is not None or connection.quota is not None:
+                await visit.settle(lease, step, answer)
             if step.error is None:
                 if step.next is None:
                     return step.value
@@ -107,7 +108,7 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
             await wait(step.error.retry_after_s or 0.0, trail, ports)
             if getgeneratorstate(operation) == GEN_CLOSED:  # by an answer it could not read; nothing was done yet
                 restarts = visit.failures
-                operation, request = opened(begin, connection, trail)
+                operation, request = visit.opened(begin)
     except StopIteration as ended:  # an operation that needs no request
         return ended.value
     except errors.FairleadError as error:
@@ -134,12 +135,21 @@ class Visit:
         #: Tries of the present request that failed.
         self.failures = 0
 
+    def opened(self, begin: Begin) -> tuple[Operation[Any], Request]:
+        """Return an operation and what it asks first; that the vendor lacks the feature is written down."""
+        try:
+            operation = begin(self.connection)
+            return operation, next(operation)
+        except errors.UnsupportedFeatureError as error:
+            self._note_refusal(error)
+            raise
+
     def attempt(self, request: Request) -> Coroutine[Any, Any, Answered]:
         """Take leave and have an exchange; to be awaited at once. Mostly nothing else is to be awaited than that."""
         call, connection, ports = self.call, self.connection, self.ports
         left = 1 if self.doubt.has_any else self.left  # no other may be asked any more
         now = ports.clock.monotonic()
-        lease = connection.try_admit(now, is_background=call.is_background)
+        lease = None if call.drill else connection.try_admit(now, is_background=call.is_background)
         if lease is not None and connection.is_plain:
             return exchange(call, connection, lease, request, ports, started=now, left=left)
         return self._attempt_with_care(request, lease, now, left)
@@ -158,6 +168,8 @@ class Visit:
         """Take leave for one attempt, waiting in line if need be; a refusal is written down."""
         call, ports = self.call, self.ports
         try:
+            if self.connection.name in call.drill:
+                raise errors.DrillError(hint="It was treated as failed because the call's drill names it.")
             return await self.connection.admit(
                 remaining_s=call.deadline.remaining(now),
                 is_last=left == 1,
@@ -165,11 +177,15 @@ class Visit:
                 is_background=call.is_background,
             )
         except errors.RejectedError as error:
-            attempt = self.trail.note(self.connection, error=error)
-            ports.events.emit(AttemptFinished(call_id=call.id, operation=call.operation, attempt=attempt))
+            self._note_refusal(error)
             raise
         finally:
             self.trail.waited_s += ports.clock.monotonic() - now
+
+    def _note_refusal(self, error: errors.FairleadError) -> None:
+        attempt = self.trail.note(self.connection, error=error)
+        event = AttemptFinished(call_id=self.call.id, operation=self.call.operation, attempt=attempt)
+        self.ports.events.emit(event)
 
     def conclude(
         self, operation: Operation[Any], request: Request, lease: Lease, answer: Response | Broken, seconds: float
@@ -194,6 +210,13 @@ class Visit:
         if error is not None or request.effect is not Effect.READ:  # a read that is done leaves no doubt
             self.doubt.learn(request.effect, step.verdict.outcome, error)
         return step
+
+    async def settle(self, lease: Lease, step: Step, answer: Response | Broken) -> None:
+        """Close what nobody will be given, and settle the quota."""
+        if step.error is not None:
+            await let_go(answer)
+        if self.connection.quota is not None:
+            await self.connection.settle_quota(lease, step.verdict, answer)
 
     def may_repeat(self, request: Request, step: Step) -> bool:
         """Whether the same request should go to the same connection again, and the budget has paid for it.
@@ -235,16 +258,6 @@ def close(operation: Operation[Any] | None) -> None:
     """End an operation that may be in the middle of something."""
     if operation is not None:
         operation.close()
-
-
-def opened(begin: Begin, connection: Connection, trail: Trail) -> tuple[Operation[Any], Request]:
-    """Return an operation and what it asks first; that the vendor lacks the feature is written down."""
-    try:
-        operation = begin(connection)
-        return operation, next(operation)
-    except errors.UnsupportedFeatureError as error:
-        trail.note(connection, error=error)
-        raise
 
 
 def too_late(call: Call, failed: list[errors.FairleadError], trail: Trail) -> errors.FairleadError:

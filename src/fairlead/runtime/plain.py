@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from fairlead import errors
@@ -12,7 +11,8 @@ from fairlead.config import settings as config
 from fairlead.model.headers import checked_headers
 from fairlead.model.message import is_path
 from fairlead.model.outcome import Outcome
-from fairlead.runtime.connection import BatchPolicy
+from fairlead.model.suggest import suggest
+from fairlead.runtime.policy import BatchPolicy
 from fairlead.spec.batch import PLACEHOLDER, BatchRule
 from fairlead.spec.describe import many_of
 from fairlead.spec.mapping import Path
@@ -280,10 +280,9 @@ def _rules(wanted: config.Connection, where: str) -> Iterator[ErrorRule]:
     for at, rule in enumerate(wanted.errors):
         here = f"{where}.errors[{at}]"
         if rule.error not in kinds:
-            close = get_close_matches(rule.error, kinds, n=1)
             raise errors.InvalidSettingError(
                 f"{here}.error is not the code of an error that a vendor can answer with.",
-                hint=f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(kinds)}.",
+                hint=suggest(rule.error, kinds),
             )
         if not rule.evidence.strip():
             raise errors.InvalidSettingError(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pkgutil
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 
 from fairlead.errors import UnknownProviderError
+from fairlead.model.suggest import suggest
 from fairlead.spec.provider import Provider
 
 _PACKAGE = "fairlead.providers"
@@ -34,10 +34,9 @@ def load_provider(name: str) -> Provider:
         return found
     names = provider_names()
     if name not in names:
-        close = get_close_matches(name, names, n=1)
         raise UnknownProviderError(
             f"There is no provider {name!r}.",
-            hint=f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(names)}.",
+            hint=suggest(name, names),
         )
     declared: Provider = import_module(f"{_PACKAGE}.{name}").PROVIDER
     return declared

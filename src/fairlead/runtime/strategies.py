@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from fairlead import errors
 from fairlead.config import policies as config
 from fairlead.config import settings
@@ -12,16 +14,29 @@ from fairlead.resilience.breaker import Breaker, BreakerOptions, OnChange
 from fairlead.resilience.budget import Budget, BudgetOptions
 from fairlead.resilience.chaos import Chaos, Corrupt, Damage, Delay, Fail, Fault, LoseAnswer, Rule
 from fairlead.resilience.concurrency import Concurrency
+from fairlead.resilience.health import Health, HealthOptions, OnTurn
 from fairlead.resilience.hedge import Hedge, HedgeOptions
 from fairlead.resilience.learned import Learned
 from fairlead.resilience.quota import Allowance, Quota
 from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
+from fairlead.resilience.shared_breaker import SharedBreaker
 from fairlead.resilience.windows import Gcra, SlidingWindow, Window
 from fairlead.runtime.care import FAILURES
-from fairlead.runtime.connection import Strategies
+from fairlead.runtime.policy import Strategies
 from fairlead.spec.provider import Plan, Provider, QuotaReset
-from fairlead.storage.quotas import MemoryQuotas
+from fairlead.storage.leases import Span
+from fairlead.storage.quotas import MemoryQuotas, QuotaStore
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a connection's strategies are tied to: who is told, and what is shared with other processes."""
+
+    on_breaker: OnChange
+    on_health: OnTurn
+    chaos: Chaos | None = None
+    quotas: QuotaStore | None = None
+    is_shared: bool = False
 
 
 def build_strategies(
@@ -29,15 +44,14 @@ def build_strategies(
     wanted: settings.Connection,
     provider: Provider,
     plan: Plan | None,
+    surroundings: Surroundings,
     *,
     where: str,
-    chaos: Chaos | None,
-    tell: OnChange,
 ) -> Strategies:
     """Return what stands between calls and a vendor; raise `InvalidSettingError` naming the key of what cannot be."""
     refuse_impossible(wanted, where)
     try:
-        return _build(name, wanted, provider, plan, chaos, tell)
+        return _build(name, wanted, provider, plan, surroundings)
     except errors.InvalidSettingError as error:  # it names the setting
         raise errors.InvalidSettingError(f"{where}.{error.message}", hint=error.hint) from None
 
@@ -137,27 +151,33 @@ def _build(
     wanted: settings.Connection,
     provider: Provider,
     plan: Plan | None,
-    chaos: Chaos | None,
-    tell: OnChange,
+    surroundings: Surroundings,
 ) -> Strategies:
     retry, concurrency = wanted.retry, concurrency_of(wanted, plan)
     budget = Budget(
         BudgetOptions(share=retry.budget.share, floor_per_s=retry.budget.floor_per_s, burst=retry.budget.burst)
     )
-    windows = _windows(wanted, plan)
+    windows = [] if surroundings.is_shared else _windows(wanted, plan)
+    breaker = SharedBreaker if surroundings.is_shared else Breaker
     most = min((each.requests for each in _rates(wanted, plan)), default=None)
     learned = (Learned() if most is None else Learned(most=most)) if wanted.learn_limits else None
     return Strategies(
+        health=Health(_health_options(wanted.health), on_turn=surroundings.on_health),
         retry=Retry(max_attempts=retry.max_attempts, base_s=retry.base_s, cap_s=retry.cap_s),
         budget=budget,
-        breaker=Breaker(_breaker_options(wanted), on_change=tell),
+        breaker=breaker(_breaker_options(wanted), on_change=surroundings.on_breaker),
         concurrency=_concurrency(concurrency),
         rate=RateLimit(*windows) if windows else None,
         learned=learned,
-        quota=_quota(name, wanted, provider, plan),
+        quota=_quota(name, wanted, provider, plan, surroundings.quotas or MemoryQuotas()),
         hedge=Hedge(budget, HedgeOptions(share=wanted.hedge.share, min_s=wanted.hedge.min_s)) if wanted.hedge else None,
-        chaos=chaos,
+        chaos=surroundings.chaos,
     )
+
+
+def _health_options(wanted: config.Health) -> HealthOptions:
+    shared = {name: getattr(wanted, name) for name in HealthOptions.__struct_fields__ if hasattr(wanted, name)}
+    return HealthOptions(**shared)
 
 
 def _breaker_options(wanted: settings.Connection) -> BreakerOptions:
@@ -195,6 +215,15 @@ def _rates(wanted: settings.Connection, plan: Plan | None) -> list[config.Rate]:
     return [] if plan is None else [config.Rate(requests=plan.requests, per_s=plan.per_s, burst=plan.burst)]
 
 
+def spans_of(wanted: settings.Connection, plan: Plan | None) -> tuple[Span, ...]:
+    """Return the same limits as they are shared: a bucket is so much in the time in which it fills."""
+    spans = []
+    for each in _rates(wanted, plan):
+        amount = each.burst or each.requests
+        spans.append(Span(amount, amount * each.per_s / each.requests))
+    return tuple(spans)
+
+
 def _windows(wanted: settings.Connection, plan: Plan | None) -> list[Window]:
     """Build a window for each limit; a bucket only where the vendor says that it is one."""
     return [
@@ -205,7 +234,9 @@ def _windows(wanted: settings.Connection, plan: Plan | None) -> list[Window]:
     ]
 
 
-def _quota(name: str, wanted: settings.Connection, provider: Provider, plan: Plan | None) -> Quota | None:
+def _quota(
+    name: str, wanted: settings.Connection, provider: Provider, plan: Plan | None, store: QuotaStore
+) -> Quota | None:
     given = wanted.quota
     if given is not None:
         reset = QuotaReset(given.reset) if given.reset else None
@@ -214,4 +245,4 @@ def _quota(name: str, wanted: settings.Connection, provider: Provider, plan: Pla
         allowance = Allowance(points=plan.quota, reset=provider.quota_reset)
     else:
         return None
-    return Quota(MemoryQuotas(), name, allowance)
+    return Quota(store, name, allowance)

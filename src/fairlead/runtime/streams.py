@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import warnings
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -26,6 +29,7 @@ class AnswerStream:
     """
 
     def __init__(self, body: Body, connection: Connection) -> None:
+        self._loop = asyncio.get_running_loop()
         self._body: Body = body
         self._connection = connection
         self._is_over = False
@@ -53,18 +57,34 @@ class AnswerStream:
             self._connection.leave_line()
             await self._body.aclose()
 
+    def __del__(self) -> None:
+        """Give the place back of a stream that nobody has any more; the body does so with its own.
+
+        This may be called in any thread.
+        """
+        if not self._is_over:
+            warnings.warn("An answer's stream was neither read nor closed.", ResourceWarning, source=self, stacklevel=2)
+            with suppress(RuntimeError):  # the event loop is closed
+                self._loop.call_soon_threadsafe(self._connection.leave_line)
+
     def trailers(self) -> Pairs:
         """Return the fields that came after the body (RFC 9110 §6.5), once it is read."""
         return self._body.trailers()
 
 
-async def hold(request: Request, answer: Response, connection: Connection) -> Response | Broken:
-    """Return a good answer with its stream; of any other, which tells what went wrong, the whole body."""
+async def hold(request: Request, answer: Response, connection: Connection, *, timeout_s: float) -> Response | Broken:
+    """Return a good answer with its stream; of any other, which tells what went wrong, the whole body.
+
+    That must be there in `timeout_s`: it belongs to the attempt.
+    """
     body: Any = answer.stream
-    if answer.status < 300:
+    if 200 <= answer.status < 300:
         return msgspec.structs.replace(answer, stream=AnswerStream(body, connection))
     try:
-        return await _whole(request, answer, body, connection.policy.max_answer_bytes)
+        async with asyncio.timeout(timeout_s):
+            return await _whole(request, answer, body, connection.policy.max_answer_bytes)
+    except TimeoutError:
+        return Broken(Failure.TIMEOUT, Phase.RECEIVING)
     except StreamEnded as ended:
         return ended.broken
     except BrokenOff as broken_off:
@@ -89,6 +109,12 @@ async def _whole(request: Request, answer: Response, body: Body, limit: int) -> 
         gone = {"content-encoding", "content-length"}
         headers = Headers(pair for pair in headers.pairs if pair[0].lower() not in gone)
     return msgspec.structs.replace(answer, headers=headers, body=unpacked, stream=None)
+
+
+async def let_go(answer: Response | Broken) -> None:
+    """Close the stream of an answer that nobody will be given."""
+    if isinstance(answer, Response) and answer.stream is not None:
+        await answer.stream.aclose()
 
 
 def is_repeatable(request: Request) -> bool:

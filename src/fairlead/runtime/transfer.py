@@ -42,7 +42,10 @@ OnTransfer = Callable[[TransferProgress], None]
 class Sender(Protocol):
     """What sends requests: the facade."""
 
-    connection: Connection
+    @property
+    def connection(self) -> Connection:
+        """The connection to send to."""
+        ...
 
     async def send(self, request: Request, **options: Unpack[CallOptions]) -> Response:
         """Send a request that is already built."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
@@ -86,17 +87,32 @@ def _scheme(auth: msgspec.Struct) -> str:
 def list_operations(provider: Provider, capability: str) -> tuple[OperationFeature, ...]:
     """Return every operation of a capability, with those that the provider has left out marked so.
 
-    The capability's own class is the one that first declares `EFFECTS`; what a provider has not overridden there
-    refuses.
+    What a provider has not overridden in the capability's own class refuses.
     """
     kind = type(provider.capabilities[capability](provider.id))
-    neutral = [each for each in kind.__mro__ if "EFFECTS" in vars(each)][-1]
+    neutral = _neutral(kind)
     return tuple(
         OperationFeature(
             name=name, effect=effect, is_supported=getattr(kind, name, None) is not getattr(neutral, name, None)
         )
         for name, effect in kind.EFFECTS.items()
     )
+
+
+def _neutral(kind: type[Any]) -> type[Any]:
+    """Return the capability's own class: the one that first declares `EFFECTS`."""
+    return [each for each in kind.__mro__ if "EFFECTS" in vars(each)][-1]
+
+
+def answer_type(provider: Provider, capability: str, name: str) -> Any:
+    """Return the neutral type of what an operation of a capability answers."""
+    return _answer_type(getattr(_neutral(type(provider.capabilities[capability](provider.id))), name))
+
+
+@cache
+def _answer_type(operation: Callable[..., Any]) -> Any:
+    """Read it from the declaration, where an operation is a generator that returns its answer."""
+    return get_args(get_type_hints(operation)["return"])[-1]
 
 
 def many_of(provider: Provider, capability: str) -> Mapping[str, str]:

@@ -179,6 +179,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: Mapping[str, Callable[[str], Any]]
     #: The cheapest call that proves the credentials.
     probe: Callable[[], Operation[Any]] | None = None
+    #: The probe is not charged for, in money or in quota: it may be repeated in the background.
+    has_free_probe: bool = False
     plans: Mapping[str, Plan] = {}
     #: The plan of somebody who has not said which one is theirs.
     default_plan: str | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from difflib import get_close_matches
 from enum import StrEnum
 from random import Random
 from typing import Never
@@ -12,6 +11,7 @@ from typing import Never
 import msgspec
 
 from fairlead.errors import InvalidArgumentError
+from fairlead.model.suggest import suggest
 
 #: How many standard deviations the 99th percentile of a normal distribution lies above its middle.
 _P99_DEVIATIONS = 2.3263478740408408
@@ -133,10 +133,9 @@ def _refuse(problem: str) -> Never:
     """Say in our words what the library found wrong."""
     names = Faults.__struct_fields__
     if unknown := re.search("unknown field `(.*)`", problem):
-        close = get_close_matches(unknown[1], names, n=1)
         raise InvalidArgumentError(
             f"{unknown[1]!r} is not a fault.",
-            hint=f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(names)}.",
+            hint=suggest(unknown[1], names),
         )
     sentence, _, place = problem.partition(" - at `$.")
     if sentence.startswith("Expected"):  # the library's own words, which leave out of what

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pkgutil
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from types import ModuleType
 
 from fairlead.errors import InvalidArgumentError
+from fairlead.model.suggest import suggest
 from fairlead.testing.server import FakeServer
 
 _PACKAGE = "fairlead.testing.fakes"
@@ -29,10 +29,9 @@ def load_fake(name: str) -> type[FakeServer]:
         return found
     names = fake_names()
     if name not in names:
-        close = get_close_matches(name, names, n=1)
         raise InvalidArgumentError(
             f"There is no stand-in for {name!r}.",
-            hint=f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(names)}.",
+            hint=suggest(name, names),
         )
     return _find(import_module(f"{_PACKAGE}.{name}"))
 

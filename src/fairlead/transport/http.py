@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import msgspec
@@ -20,9 +20,10 @@ from fairlead.model.outcome import Phase
 from fairlead.model.secret import Secret
 from fairlead.transport.dial import Way, dial
 from fairlead.transport.failures import ENDINGS, BrokenOff, broken
-from fairlead.transport.fields import encode, fields_of, patience_s, says_length
+from fairlead.transport.fields import encode, fields_of, patience_s, refuse_breaks, says_length
 from fairlead.transport.guard import SYSTEM, AddressBlocked, Network, anywhere, is_private_name
-from fairlead.transport.http1 import Incoming, Line
+from fairlead.transport.http1 import Line
+from fairlead.transport.incoming import Incoming
 from fairlead.transport.origin import parse_origin
 from fairlead.transport.proxy import ProxyRefused, parse_proxy
 from fairlead.transport.tls import TlsOptions, load_tls, prepare_tls
@@ -123,24 +124,27 @@ class HttpTransport:
 
     async def _take(self, until: float, progress: _Progress) -> Line:
         """Return a connection for one exchange, together with a place in the pool."""
-        if self._places.locked():
+        places = self._places
+        if places.locked():
             async with asyncio.timeout_at(until):
-                await self._places.acquire()
+                await places.acquire()
         else:
-            await self._places.acquire()
+            await places.acquire()
         try:
             now = asyncio.get_running_loop().time()
             while self._idle:
                 line = self._idle.pop()
-                if line.is_open and now - line.moved_at < _IDLE_S:
+                if now - line.moved_at < _IDLE_S and line.is_ready:
+                    line.place = places
                     return line
                 self._lines.discard(line)
                 line.close()
             async with asyncio.timeout_at(min(until, now + self._options.connect_s)):
                 _, line = await dial(self._way(), Line, progress.reach)
         except BaseException:
-            self._places.release()
+            places.release()
             raise
+        line.place = places
         self._lines.add(line)
         return line
 
@@ -164,14 +168,14 @@ class HttpTransport:
     def give_back(self, line: Line) -> None:
         """Take a connection back whose answer is complete."""
         if line.finish():
-            self._places.release()
+            _leave_place(line)
             self._idle.append(line)
         else:
             self.drop(line)
 
     def drop(self, line: Line) -> None:
         """Close a connection whose answer is not, or will not be, complete."""
-        self._places.release()
+        _leave_place(line)
         self._lines.discard(line)
         line.close()
 
@@ -225,7 +229,15 @@ class HttpTransport:
         if says_length(request):
             length = len(request.body) if request.content is None else request.content.length
             lines.append("Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}")
+        refuse_breaks("".join(lines))
         return encode("\r\n".join([*lines, "", ""]))
+
+
+def _leave_place(line: Line) -> None:
+    """Give the place back to the pool that it is of, once."""
+    place, line.place = line.place, None
+    if place is not None:
+        place.release()
 
 
 class _Progress:
@@ -261,6 +273,7 @@ class _Stream:
     """The body of an answer, unpacked piece by piece. It is a `Body`."""
 
     def __init__(self, transport: HttpTransport, line: Line, answer: Incoming, unpacker: Unpacker) -> None:
+        self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._line: Line | None = line
         self._answer = answer
@@ -301,6 +314,12 @@ class _Stream:
         if line is not None:
             self._transport.drop(line)
 
+    def __del__(self) -> None:
+        """Let go of what nobody has: this may be called in any thread."""
+        if self._line is not None:
+            with suppress(RuntimeError):  # the event loop is closed, and its sockets with it
+                self._loop.call_soon_threadsafe(self._transport.drop, self._line)
+
     def trailers(self) -> Pairs:
         """Return the fields that came after the body."""
         return tuple(self._answer.trailing)
@@ -314,7 +333,7 @@ def _pieces(request: Request) -> AsyncGenerator[bytes, None] | None:
     """Return a body that comes, or goes, in pieces; None for one that is sent at once."""
     if request.content is not None:
         content: Any = request.content
-        return _measured(content, content.length) if content.length is not None else _chunked(content)
+        return measured(content, content.length) if content.length is not None else _chunked(content)
     return _cut(request.body) if len(request.body) > _CHUNK else None
 
 
@@ -324,7 +343,7 @@ async def _cut(body: bytes) -> AsyncGenerator[bytes, None]:
         yield bytes(view[begin : begin + _CHUNK])
 
 
-async def _measured(content: Content, length: int) -> AsyncGenerator[bytes, None]:
+async def measured(content: Content, length: int) -> AsyncGenerator[bytes, None]:
     """Yield the pieces of a body whose length was promised; raise `EOFError` where the promise is not kept."""
     async with aclosing(content.open()) as pieces:
         async for piece in pieces:

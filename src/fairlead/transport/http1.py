@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import deque
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from math import inf
+from typing import cast
 
 import httptools
 
 from fairlead.model.headers import Headers
 from fairlead.model.outcome import Failure
 from fairlead.transport.failures import BrokenOff
+from fairlead.transport.fields import BODILESS
+from fairlead.transport.incoming import Incoming
 
 # Of a head, of the fields after a body, and of what stands between two pieces of one.
 _LONGEST_HEAD = 64 * 1024
@@ -26,32 +29,6 @@ _LONGEST_HEAD = 64 * 1024
 _HIGH_WATER = 256 * 1024
 # How long `Expect: 100-continue` waits for a word before the body is sent all the same, in seconds (RFC 9110 §10.1.1).
 _EXPECTANT_S = 1.0
-
-
-class Incoming:
-    """What has come of one answer."""
-
-    __slots__ = (
-        "chunks", "failure", "headers", "is_complete", "is_head_only", "is_invited", "is_streamed", "limit",
-        "pairs", "size", "status", "trailing", "until_end",
-    )  # fmt: skip
-
-    def __init__(self, *, is_head_only: bool, is_streamed: bool, limit: int) -> None:
-        self.is_head_only = is_head_only
-        self.is_streamed = is_streamed
-        self.limit = limit
-        self.pairs: list[tuple[str, str]] = []
-        self.trailing: list[tuple[str, str]] = []
-        self.headers: Headers | None = None
-        self.status = 0
-        self.chunks: deque[bytes] = deque()
-        self.size = 0
-        self.is_complete = False
-        #: The body ends with the connection.
-        self.until_end = False
-        #: The other side has said 100 (RFC 9110 §15.2.1).
-        self.is_invited = False
-        self.failure: Failure | None = None
 
 
 class Line(asyncio.Protocol):
@@ -72,6 +49,9 @@ class Line(asyncio.Protocol):
         self._is_paused = False
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # `connection_made` comes first
         self._raw = raw
+        self._is_fed = True
+        #: The place in a pool that it holds; whoever gives that back leaves None.
+        self.place: asyncio.Semaphore | None = None
         self.is_open = False
         #: Whether another exchange may follow.
         self.is_kept = True
@@ -82,6 +62,20 @@ class Line(asyncio.Protocol):
         parser = httptools.HttpResponseParser(self)
         parser.set_dangerous_leniencies(lenient_headers=True, lenient_optional_cr_before_lf=True)
         return parser
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether another request may be sent.
+
+        Not where something waits to be read, which nobody can have asked for: most often it is the end, which the
+        event loop has had no time to tell.
+        """
+        if not (self.is_open and self.is_kept):
+            return False
+        try:
+            return self._raw is None or self._raw.recv(1, socket.MSG_PEEK) is None
+        except OSError as error:
+            return isinstance(error, BlockingIOError)
 
     # What is asked.
 
@@ -171,20 +165,27 @@ class Line(asyncio.Protocol):
             self._timer = None
         self._give_up_sending()
         self.is_kept = False
+        if self._answer is not None:
+            self._answer.until_end = False  # this end is ours
         if self.is_open:
             self._transport.abort()
 
     # What is sent.
 
     async def _send(self, content: AsyncGenerator[bytes, None]) -> None:
+        self._is_fed = False
         async with aclosing(content):
             async for piece in content:
+                self._is_fed = True
                 while self._writable is not None:
                     await self._writable
                 if not self.is_open:
                     return
                 self.moved_at = self._loop.time()
                 self._transport.write(piece)
+                self._is_fed = False
+        self._is_fed = True
+        self.moved_at = self._loop.time()
         while self._writable is not None:
             await self._writable
 
@@ -223,8 +224,7 @@ class Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # TCP has no other
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass, but behaves as one
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:
@@ -247,10 +247,20 @@ class Line(asyncio.Protocol):
         """End what is under way."""
         self.is_open = self.is_kept = False
         answer = self._answer
-        if answer is not None and answer.until_end and exc is None and answer.failure is None:
+        if answer is not None and answer.until_end and exc is None and answer.failure is None and self._was_ended():
             self.on_message_complete()
         self._end(Failure.RESET)
         self.resume_writing()
+
+    def _was_ended(self) -> bool:
+        """Whether the other side has said that this is all: over TLS by an alert, or anybody might (RFC 9112 §9.8)."""
+        secured = self._transport.get_extra_info("ssl_object")
+        try:
+            return secured is None or secured.read(1) == b""
+        except ssl.SSLZeroReturnError:
+            return True
+        except ssl.SSLError:
+            return False
 
     def pause_writing(self) -> None:
         """Hold back what is sent."""
@@ -260,7 +270,8 @@ class Line(asyncio.Protocol):
         """Go on sending."""
         self.moved_at = self._loop.time()
         if self._writable is not None:
-            self._writable.set_result(None)
+            if not self._writable.done():  # as it is where whoever waited for it was cancelled
+                self._writable.set_result(None)
             self._writable = None
 
     # What the parser tells.
@@ -288,7 +299,9 @@ class Line(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 200 and status != 101:
             answer.pairs.clear()
-            answer.is_invited |= status == 100
+            if status == 100:
+                answer.is_invited = True
+                self._wake()
             return
         headers = Headers(answer.pairs)
         answer.status, answer.headers = status, headers
@@ -300,7 +313,7 @@ class Line(asyncio.Protocol):
         if answer.is_head_only:
             self._parser = self._new_parser()  # this one waits for a body
             self.on_message_complete()
-        elif not answer.is_streamed and int(headers.get("content-length", 0)) > answer.limit:
+        elif not answer.is_streamed and status not in BODILESS and int(headers.get("content-length", 0)) > answer.limit:
             self._end(Failure.TOO_LARGE)
         elif answer.is_streamed:
             self._wake()
@@ -363,14 +376,14 @@ class Line(asyncio.Protocol):
             self._timer = self._loop.call_at(at, self._look)
 
     def _look(self) -> None:
-        """End the exchange if a bound is passed: but nobody is late for a reader who is busy elsewhere."""
+        """End the exchange if a bound is passed: but nobody is late for a busy reader or a slow source."""
         self._timer = None
         if self._answer is None or self._answer.is_complete:
             return
         now = self._loop.time()
-        if self._waiter is None:
+        if self._waiter is None or not self._is_fed:
             self.moved_at = now
-        elif now >= self._until or now >= self.moved_at + self._read_s:
+        if self._waiter is not None and (now >= self._until or now >= self.moved_at + self._read_s):
             self._end(Failure.TIMEOUT)
             return
         self._watch()

@@ -8,26 +8,27 @@ its stream, so that the vendor may stop working on it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
+import socket
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
 from functools import partial
 from math import inf
 from typing import Any
 
 from fairlead.model.exchange import Broken, StreamEnded
 from fairlead.model.headers import Headers, Pairs
-from fairlead.model.message import Request, Response, query_of
+from fairlead.model.message import Request, Response
 from fairlead.model.outcome import Failure, Phase
 from fairlead.transport.dial import Way, dial
 from fairlead.transport.failures import ENDINGS, BrokenOff, broken
-from fairlead.transport.fields import encode, fields_of, patience_s, says_length
+from fairlead.transport.fields import BODILESS, encode, head_of, patience_s
 from fairlead.transport.guard import SYSTEM, AddressBlocked, Network, anywhere, is_private_name
-from fairlead.transport.http import HttpOptions, HttpTransport
-from fairlead.transport.origin import Origin, parse_origin
+from fairlead.transport.http import HttpOptions, HttpTransport, measured
+from fairlead.transport.origin import parse_origin
 from fairlead.transport.proxy import parse_proxy
 from fairlead.transport.tls import TlsOptions, load_tls, prepare_tls
 from fairlead.transport.unpack import Unpacker
-from fairlead.transport.wire import Field, Stream, Wire
+from fairlead.transport.wire import Stream, Wire
 
 _CHUNK = 64 * 1024
 # A connection that was not used for so long may have been forgotten on the way; the other client's default as well.
@@ -46,6 +47,7 @@ class Http2Transport:
         self._http1 = HttpTransport(options, network=network)
         self._speaks_http1 = not self._origin.is_secure
         self._is_hidden = self._proxy is not None and not options.allow_private and is_private_name(self._origin.host)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._places = asyncio.Semaphore(options.pool)
         self._wires: list[Wire] = []
         self._disowned: list[Wire] = []
@@ -55,20 +57,23 @@ class Http2Transport:
         """Send a signed request and read the whole answer, in at most `timeout_s`. Cancelling resets the stream."""
         if self._speaks_http1:
             return await self._http1.exchange(request, timeout_s=timeout_s)
-        progress = _Progress()
-        until = asyncio.get_running_loop().time() + timeout_s
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._settle_in(loop)
+        progress, places = _Progress(), self._places
+        until = loop.time() + timeout_s
         if self._is_hidden:
             return broken(AddressBlocked(), Phase.QUEUED, self._origin.url)
         try:
             async with asyncio.timeout_at(until):
-                await self._places.acquire()
+                await places.acquire()
                 try:
-                    answer = await self._exchange(request, progress)
+                    answer = await self._exchange(request, progress, places)
                 except BaseException:
-                    self._places.release()
+                    places.release()
                     raise
                 if answer.stream is None:
-                    self._places.release()
+                    places.release()
                 return answer
         except _WantsHttp1:
             self._speaks_http1 = True
@@ -93,38 +98,46 @@ class Http2Transport:
     def disown(self) -> None:
         """Forget every socket without touching it; the connections are kept, as they would close when collected."""
         self._disowned += self._wires
-        self._wires = []
-        self._opening = None
-        self._places = asyncio.Semaphore(self._options.pool)
+        self._wires, self._loop = [], None
         self._http1.disown()
 
-    async def _exchange(self, request: Request, progress: _Progress) -> Response:
+    def _settle_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin anew in another event loop, or in the child of a fork: the sockets there are not ours to use."""
+        for wire in self._wires:
+            wire.abandon()
+        self._loop = loop
+        self._wires, self._opening = [], None
+        self._places = asyncio.Semaphore(self._options.pool)
+
+    async def _exchange(self, request: Request, progress: _Progress, places: asyncio.Semaphore) -> Response:
         wire = await self._find_wire(progress)
         began_at = asyncio.get_running_loop().time()
         progress.reach(Phase.SENDING)
         has_body = bool(request.body) or request.content is not None
-        stream = wire.begin(_head(request, self._origin), is_all=not has_body)
+        stream = wire.begin(head_of(request, self._origin), is_all=not has_body)
         sending = None
-        limit = asyncio.timeout(self._options.read_s)
         try:
             if request.content is not None:  # it may well be answered while it is on its way
-                sending = asyncio.create_task(_send(wire, stream, request.content, limit, self._options.read_s))
+                sending = asyncio.create_task(_send(wire, stream, request.content, request.content.length))
                 sending.add_done_callback(partial(_end_if_failed, stream))
             else:
                 await wire.send(stream, request.body)
             progress.reach(Phase.WAITING)
-            async with limit:
-                status, fields = await wire.read_head(stream)
+            status, fields = await wire.read_head(stream, self._options.read_s)
             progress.reach(Phase.RECEIVING)
             headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in fields)
             unpacker = Unpacker("" if request.is_raw else headers.get("content-encoding", ""))
             if request.is_streamed:
-                body = _Body(self, wire, stream, unpacker, sending)
+                body = _Body(self, wire, stream, unpacker, sending, places)
                 body.read_s = patience_s(headers, self._options.read_s)
                 return Response(status=status, headers=headers, stream=body)
-            whole = b"" if request.method == "HEAD" else await self._read(wire, stream, headers, unpacker)
+            whole = (
+                b""
+                if request.method == "HEAD" or status in BODILESS
+                else await self._read(wire, stream, headers, unpacker)
+            )
         except BaseException as error:
-            if isinstance(error, TimeoutError | asyncio.CancelledError) and wire.heard_at < began_at:
+            if isinstance(error, TimeoutError | asyncio.CancelledError) and wire.heard_at <= began_at:
                 wire.retire()  # nothing came at all: the connection itself may be dead
             self.leave(wire, stream, sending)
             if isinstance(error, BrokenOff) and sending is not None and sending.done() and not sending.cancelled():
@@ -144,10 +157,6 @@ class Http2Transport:
     def where(self) -> str:
         """What messages call the other side."""
         return self._origin.url
-
-    def release(self) -> None:
-        """Give back the place of a streamed exchange."""
-        self._places.release()
 
     async def _read(self, wire: Wire, stream: Stream, headers: Headers, unpacker: Unpacker) -> bytes:
         """Read the body, unpacked, up to the limit; what claims or turns out to be longer is not read on."""
@@ -174,6 +183,8 @@ class Http2Transport:
         while True:
             self._tidy()
             for wire in self._wires:
+                if wire.is_idle:
+                    await wire.catch_up()
                 if wire.has_room:
                     return wire
             await self._wait_for_another(progress)
@@ -218,7 +229,7 @@ class Http2Transport:
             if agreed != "h2":
                 writer.transport.abort()
                 raise _WantsHttp1
-            wire = Wire(reader, writer)
+            wire = Wire(reader, writer, opening.raw)
             try:
                 await wire.start()
             except BaseException:
@@ -262,6 +273,7 @@ class _Opening:
     def __init__(self) -> None:
         self.phase = Phase.QUEUED
         self.waiting = 0
+        self.raw: socket.socket | None = None
 
     def reach(self, phase: Phase) -> None:
         """Note how far it is."""
@@ -297,7 +309,10 @@ class _Body:
         stream: Stream,
         unpacker: Unpacker,
         sending: asyncio.Task[None] | None,
+        place: asyncio.Semaphore,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._place = place
         self._transport = transport
         self._wire = wire
         self._stream = stream
@@ -340,8 +355,15 @@ class _Body:
         """Let go of it; a body that is not read to its end is not sent any further."""
         if not self._is_over:
             self._is_over = True
+            self._place.release()
             self._transport.leave(self._wire, self._stream, self._sending)
-            self._transport.release()
+
+    def __del__(self) -> None:
+        """Let go of what nobody has: this may be called in any thread."""
+        if not self._is_over:
+            with suppress(RuntimeError):  # the event loop is closed, and its sockets with it
+                self._loop.call_soon_threadsafe(self._place.release)
+                self._loop.call_soon_threadsafe(self._transport.leave, self._wire, self._stream, self._sending)
 
     def trailers(self) -> Pairs:
         """Return the fields that came after the body."""
@@ -351,31 +373,25 @@ class _Body:
 async def _open_streams(way: Way, opening: _Opening) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(loop=loop)
-    transport, protocol = await dial(way, lambda _: asyncio.StreamReaderProtocol(reader, loop=loop), opening.reach)
+
+    def make(raw: socket.socket) -> asyncio.StreamReaderProtocol:
+        opening.raw = raw
+        return asyncio.StreamReaderProtocol(reader, loop=loop)
+
+    transport, protocol = await dial(way, make, opening.reach)
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
-async def _send(wire: Wire, stream: Stream, content: Any, limit: asyncio.Timeout, read_s: float) -> None:
-    """Send a body that comes in pieces. As long as it moves, nobody waits for the answer in vain."""
-    async with aclosing(content.open()) as pieces:
+async def _send(wire: Wire, stream: Stream, content: Any, length: int | None) -> None:
+    """Send a body that comes in pieces, until there is no more, or the other side has said its last word."""
+    stream.is_fed = False
+    async with aclosing(content.open() if length is None else measured(content, length)) as pieces:
         async for piece in pieces:
+            stream.is_fed = True
             await wire.send(stream, piece, is_last=False)
-            if stream.head is None and not limit.expired():
-                limit.reschedule(asyncio.get_running_loop().time() + read_s)
+            if stream.is_complete or stream.failure is not None:
+                return
+            stream.is_fed = False
+    stream.is_fed = True
+    stream.moved_at = asyncio.get_running_loop().time()
     wire.end_sending(stream, [(encode(name.lower()), encode(value)) for name, value in content.trailers()])
-
-
-def _head(request: Request, origin: Origin) -> Sequence[Field]:
-    """Return the fields of a request (RFC 9113 §8.3.1)."""
-    path, query = f"{origin.path}{request.path}", query_of(request)
-    fields = [
-        (":method", request.method),
-        (":authority", origin.authority),
-        (":scheme", origin.scheme),
-        (":path", f"{path}?{query}" if query else path),
-        *fields_of(request),
-    ]
-    length = len(request.body) if request.content is None else request.content.length
-    if says_length(request) and length is not None:
-        fields.append(("content-length", str(length)))
-    return [(encode(name), encode(value)) for name, value in fields]

@@ -70,7 +70,7 @@ class Redirecting:
             return msgspec.structs.replace(request, path=path, query=(), raw_query="")
         headers = tuple(pair for pair in request.headers if not pair[0].lower().startswith("content-"))
         return msgspec.structs.replace(
-            request, method="GET", path=path, query=(), raw_query="", headers=headers, body=b""
+            request, method="GET", path=path, query=(), raw_query="", headers=headers, body=b"", content=None
         )
 
     def _target(self, request: Request, location: str) -> SplitResult | None:

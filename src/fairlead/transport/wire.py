@@ -7,6 +7,7 @@ halfway, so a cancelled request resets its own stream and no byte meant for anot
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -24,12 +25,16 @@ from fairlead.transport.failures import BrokenOff
 _CHUNK = 64 * 1024
 # What may be on its way to us: for one stream, and for all together.
 _STREAM_WINDOW = 512 * 1024
-_WINDOW = 4 * 1024 * 1024
+# The streams' own windows bound what is kept: a smaller one for all would let a few that are not read hold up the rest.
+_WINDOW = 2**31 - 1 - 65_535
+# What may wait to be sent before we stop reading: more than all streams put there, so that it is answers to questions.
+_LONGEST_QUEUE = 4 * 1024 * 1024
 _FRAME_HEAD = 9
 _LONGEST_FRAME = 16 * 1024  # RFC 9113 §4.2, unless we allow more
 _HEADERS, _GOAWAY, _CONTINUATION = 0x1, 0x7, 0x9
 _LONGEST_HEAD = 64 * 1024  # as it comes, packed: before anybody unpacks it
 _LAST_STREAM = 2**31 - 3
+_TURNS = 5  # of the event loop, from a socket that can be read to the task that has read it
 
 Field = tuple[bytes, bytes]
 
@@ -37,9 +42,14 @@ Field = tuple[bytes, bytes]
 class Stream:
     """One request and what has come of its answer."""
 
-    __slots__ = ("chunks", "failure", "head", "is_complete", "news", "number", "status", "trailers")
+    __slots__ = (
+        "chunks", "failure", "head", "is_complete", "is_fed", "moved_at", "news", "number", "status", "trailers",
+    )  # fmt: skip
 
     def __init__(self, number: int) -> None:
+        #: Whether there is something to send, where there is more to come; and when something last was.
+        self.is_fed = True
+        self.moved_at = asyncio.get_running_loop().time()
         self.number = number
         self.status = 0
         self.head: list[Field] | None = None
@@ -66,7 +76,10 @@ class Stream:
 class Wire:
     """A connection on which HTTP/2 has been agreed. `start` it, and `close` it."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, raw: socket.socket | None = None
+    ) -> None:
+        self._raw = raw
         self._reader = reader
         self._writer = writer
         self._state = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding=None))
@@ -132,6 +145,7 @@ class Wire:
             if room <= 0:
                 await stream.wait()
                 continue
+            stream.moved_at = asyncio.get_running_loop().time()
             self._state.send_data(stream.number, bytes(rest[:room]), end_stream=is_last and room >= len(rest))
             rest = rest[room:]
             self._flush()
@@ -148,10 +162,21 @@ class Wire:
             self._state.end_stream(stream.number)
         self._flush()
 
-    async def read_head(self, stream: Stream) -> tuple[int, list[Field]]:
-        """Return the status and the fields; raise `BrokenOff`."""
+    async def read_head(self, stream: Stream, read_s: float) -> tuple[int, list[Field]]:
+        """Return the status and the fields; raise `BrokenOff`, and `TimeoutError` where nothing moves for `read_s`.
+
+        Nobody is late as long as the request is on its way, or its source slow.
+        """
+        now = asyncio.get_running_loop().time
         while stream.head is None:
-            await stream.wait()
+            try:
+                async with asyncio.timeout_at(stream.moved_at + read_s):
+                    await stream.wait()
+            except TimeoutError:
+                if not stream.is_fed:
+                    stream.moved_at = now()
+                elif now() >= stream.moved_at + read_s:
+                    raise
         return stream.status, stream.head
 
     async def read_chunk(self, stream: Stream) -> bytes:
@@ -177,6 +202,21 @@ class Wire:
         self._flush()
         if self._is_leaving and not self._streams:
             self._writer.transport.abort()
+
+    async def catch_up(self) -> None:
+        """Let the event loop tell first what came while it had no time: it may be the end."""
+        for _ in range(_TURNS):
+            try:
+                if self._raw is None or not self.is_open or self._raw.recv(1, socket.MSG_PEEK) is None:
+                    return
+            except OSError:
+                return
+            await asyncio.sleep(0)
+
+    def abandon(self) -> None:
+        """Forget a connection of an event loop that is not there any more; nothing is said over it."""
+        if self._raw is not None:
+            self._raw.close()
 
     def retire(self) -> None:
         """Begin nothing more on it, and close it after what is under way."""
@@ -204,7 +244,9 @@ class Wire:
                 self.heard_at = asyncio.get_running_loop().time()
                 self._take_in(data)
                 self._flush()
-                await self._writer.drain()  # so that who asks and asks without reading the answers is not read either
+                # Who asks and asks without reading the answers is not read either; who echoes what we send, is.
+                if self._writer.transport.get_write_buffer_size() > _LONGEST_QUEUE:
+                    await self._writer.drain()
         except (h2.exceptions.ProtocolError, ValueError) as error:  # the latter for a status that is no number
             failure, cause = Failure.PROTOCOL, error
             self._flush()  # the library has written why
@@ -266,7 +308,7 @@ class Wire:
                 self._tell_all()
             case h2.events.WindowUpdated(stream_id=0):
                 self._tell_all()
-            case h2.events.DataReceived() if stream is None:  # it was left while this was on its way
+            case h2.events.DataReceived() if stream is None or not event.data:  # left meanwhile, or mere padding
                 self._state.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id or 0)
             case _ if stream is not None:
                 _update(stream, event)

@@ -106,3 +106,11 @@ def test_a_failed_comparison_does_not_show_it() -> None:
     with pytest.raises(AssertionError) as caught:
         assert one == other
     assert VALUE not in str(caught.value)
+
+
+def test_a_fingerprint_tells_values_apart_and_needs_the_key() -> None:
+    key, other = b"k" * 32, b"o" * 32
+    mark = Secret(VALUE).fingerprint(key)
+    assert mark == Secret(VALUE).fingerprint(key)
+    assert len({mark, Secret(VALUE).fingerprint(other), Secret(VALUE + "x").fingerprint(key)}) == 3
+    assert VALUE.encode() not in mark

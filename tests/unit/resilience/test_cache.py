@@ -1,86 +1,132 @@
 from __future__ import annotations
 
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from collections.abc import Coroutine
+from contextlib import ExitStack
+from typing import Any, TypeVar
 
-from fairlead.resilience.cache import Cache
-from fairlead.storage.memory import MemoryStore
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from fairlead.model.lives import Lives, Standing
+from fairlead.resilience.cache import Asked, Cache, Entry
+from fairlead.storage.answers import MemoryAnswers
+from fairlead.testing.clock import FakeClock
+
+T = TypeVar("T")
 
 keys = st.sampled_from("abc")
 seconds = st.integers(min_value=0, max_value=10)
+tags = st.sets(st.sampled_from(["red", "blue"]))
 
 
-def filled(*, fresh_s: float, stale_s: float, now: float = 0) -> Cache:
-    cache = Cache(MemoryStore(10))
-    cache.keep("key", "value", now=now, fresh_s=fresh_s, stale_s=stale_s)
-    return cache
+def done(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine comes to that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as ended:
+        value: T = ended.value
+        return value
+    raise AssertionError("it waited")
 
 
-def value(entry: object) -> object:
-    return getattr(entry, "value", None)
+def entry(value: bytes, *ages: float, age_s: float = 0.0) -> Entry:
+    return Entry(value=value, served_by="shop", lives=Lives(*ages), age_s=age_s)
 
 
-def test_fresh_then_stale_then_gone() -> None:
-    cache = filled(fresh_s=10, stale_s=100)
-    assert [value(cache.fresh("key", now)) for now in (0, 9.9, 10)] == ["value", "value", None]
-    assert [value(cache.stale("key", now)) for now in (0, 10, 99.9, 100)] == ["value", "value", "value", None]
-    assert cache.stale("key", 0) is None  # forgotten
+def build() -> tuple[Cache, FakeClock]:
+    clock = FakeClock()
+    return Cache(MemoryAnswers(clock, max_entries=100, max_bytes=100_000)), clock
 
 
-def test_it_knows_its_age() -> None:
-    entry = filled(fresh_s=10, stale_s=0, now=7).fresh("key", 9)
-    assert entry is not None
-    assert entry.stored_at == 7
+def test_fresh_then_served_while_refreshed_then_in_need_then_asked_about() -> None:
+    lives = Lives(10, 20, 30)
+    standings = [lives.standing(age) for age in (0, 9.9, 10, 19.9, 20, 29.9, 30)]
+    fresh, refresh, stale, invalid = Standing
+    assert standings == [fresh, fresh, refresh, refresh, stale, stale, invalid]
 
 
-def test_what_is_fresh_can_always_be_served() -> None:
-    assert value(filled(fresh_s=10, stale_s=0).stale("key", 9)) == "value"
-    assert value(filled(fresh_s=10, stale_s=0).stale("key", 10)) is None
+async def test_the_age_counts_from_before_it_was_stored() -> None:
+    cache, clock = build()
+    await cache.keep("k", entry(b"v", 10, 0, 0, age_s=4))
+    clock.advance(5.9)
+    found = await cache.find("k")
+    assert found is not None
+    assert round(found.age_s, 3) == 9.9
+    clock.advance(0.1)
+    assert await cache.find("k") is None
 
 
-def test_stale_only() -> None:
-    cache = filled(fresh_s=0, stale_s=10)
-    assert cache.fresh("key", 0) is None
-    assert value(cache.stale("key", 0)) == "value"
+async def test_what_is_good_for_nothing_is_kept_only_to_be_asked_about() -> None:
+    cache, _ = build()
+    assert not await cache.keep("k", entry(b"v", 0, 0, 0))
+    assert not await cache.keep("k", entry(b"v", 5, 5, 5, age_s=5))
+    assert await cache.find("k") is None
+    assert await cache.keep("k", entry(b"v", 0, 0, 0), keep_s=10)
+    assert await cache.find("k") is not None
 
 
-def test_what_may_not_be_kept_is_not() -> None:
-    store: MemoryStore[object] = MemoryStore(10)
-    Cache(store).keep("key", "value", now=0, fresh_s=0, stale_s=0)  # type: ignore[arg-type]  # it takes none
-    assert len(store) == 0
+async def test_what_cannot_be_kept_takes_the_old_along() -> None:
+    cache, _ = build()
+    await cache.keep("k", entry(b"old", 10, 10, 10))
+    await cache.keep("k", entry(b"new", 0, 0, 0))
+    assert await cache.find("k") is None
 
 
-def test_false_is_an_answer_too() -> None:
-    cache = Cache(MemoryStore(10))
-    for empty in (None, 0, "", ()):
-        cache.keep("key", empty, now=0, fresh_s=1, stale_s=1)
-        entry = cache.fresh("key", 0)
-        assert entry is not None
-        assert entry.value == empty
+async def test_what_another_version_has_kept_is_nothing() -> None:
+    cache, _ = build()
+    for value in (b"", b"\xc1", b"\x91\x01", b"{}"):
+        await cache.store.put("k", value, ttl_s=10)
+        assert await cache.find("k") is None
 
 
 class AgainstAModel(RuleBasedStateMachine):
+    """Answers are kept, asked for, dropped by tag, and dropped while they are asked for."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.cache = Cache(MemoryStore(10))
-        self.kept: dict[str, tuple[int, float, float]] = {}
-        self.now = 0.0
+        self.cache, self.clock = build()
+        self.kept: dict[str, tuple[bytes, float, set[str]]] = {}
+        self.stack = ExitStack()
+        self.asked: Asked | None = None
+        self.dropped: set[str] = set()
+
+    def teardown(self) -> None:
+        self.stack.close()
+        assert not self.cache._asking
 
     @rule(seconds=seconds)
     def time_passes(self, seconds: int) -> None:
-        self.now += seconds
+        self.clock.advance(seconds)
 
-    @rule(key=keys, value=st.integers(), fresh_s=seconds, stale_s=seconds)
-    def keep(self, key: str, value: int, fresh_s: int, stale_s: int) -> None:
-        self.cache.keep(key, value, now=self.now, fresh_s=fresh_s, stale_s=stale_s)
-        if fresh_s or stale_s:
-            self.kept[key] = (value, self.now + fresh_s, self.now + max(fresh_s, stale_s))
+    @precondition(lambda self: self.asked is None)
+    @rule()
+    def begin_to_ask(self) -> None:
+        self.asked, self.dropped = self.stack.enter_context(self.cache.asking()), set()
+
+    @precondition(lambda self: self.asked is not None)
+    @rule(key=keys, value=st.binary(max_size=3), ages=st.tuples(seconds, seconds, seconds), age_s=seconds, tags=tags)
+    def the_answer_comes(self, key: str, value: bytes, ages: tuple[int, int, int], age_s: int, tags: set[str]) -> None:
+        left_s = max(ages) - age_s
+        is_kept = done(self.cache.keep(key, entry(value, *ages, age_s=age_s), tags=tags, asked=self.asked))
+        assert is_kept == (left_s > 0 and not tags & self.dropped)
+        if not tags & self.dropped:
+            self.kept.pop(key, None)
+        if is_kept:
+            self.kept[key] = (value, self.clock.monotonic() + left_s, tags)
+        self.stack.close()
+        self.asked = None
+
+    @rule(tags=tags)
+    def drop(self, tags: set[str]) -> None:
+        done(self.cache.drop_tags(tags))
+        self.dropped |= tags
+        self.kept = {key: each for key, each in self.kept.items() if not each[2] & tags}
 
     @rule(key=keys)
-    def ask(self, key: str) -> None:
-        kept, fresh_until, stale_until = self.kept.get(key, (None, 0.0, 0.0))
-        assert value(self.cache.fresh(key, self.now)) == (kept if self.now < fresh_until else None)
-        assert value(self.cache.stale(key, self.now)) == (kept if self.now < stale_until else None)
+    def find(self, key: str) -> None:
+        value, until, _ = self.kept.get(key, (None, 0.0, set()))
+        found = done(self.cache.find(key))
+        assert (found and found.entry.value) == (value if self.clock.monotonic() < until else None)
 
 
 TestAgainstAModel = AgainstAModel.TestCase

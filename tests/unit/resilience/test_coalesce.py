@@ -155,3 +155,28 @@ async def test_an_error_that_nobody_waits_for_is_no_noise() -> None:
     await turns()
     del task
     assert complaints == []
+
+
+async def test_after_a_parting_nobody_joins_and_nobody_is_left_alone() -> None:
+    flights, vendor, later = Coalescing(), Vendor(), Vendor()
+    tasks = callers(flights, vendor.ask, 2)
+    await turns()
+    flights.part()
+    assert not flights.is_under_way("key")
+    (new,) = callers(flights, later.ask, 1)
+    await turns()
+    vendor.answer.set_result("before")
+    await turns()
+    assert flights.is_under_way("key")  # the end of the old one is not the end of the new one
+    later.answer.set_result("after")
+    assert await asyncio.gather(*tasks, new) == [("before", False), ("before", True), ("after", False)]
+
+
+async def test_it_comes_to_rest_when_what_was_cancelled_has_ended() -> None:
+    flights, vendor = Coalescing(), Vendor()
+    (task,) = callers(flights, vendor.ask, 1)
+    await turns()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await flights.come_to_rest()
+    assert vendor.cancelled == 1

@@ -63,13 +63,26 @@ def test_what_is_long_past_is_forgotten() -> None:
 
 
 def test_every_turn_is_told_once() -> None:
-    told: list[tuple[Condition, Condition]] = []
+    told: list[tuple[Condition, Condition, str | None]] = []
     health = Health(HealthOptions(rise=1, ramp_s=0), on_turn=lambda *turn: told.append(turn))
-    tell(health, good=12, bad=2)
-    tell(health, bad=20)
+    tell(health, good=12)
+    for cause in ("unavailable", "connect", *["attempt_timeout"] * 20):
+        health.record(is_good=False, seconds=0.1, now=0.0, cause=cause)
     tell(health, good=1, now=10)
     health.share(10)
-    assert told == [(UP, DEGRADED), (DEGRADED, DOWN), (DOWN, DEGRADED), (DEGRADED, UP)]
+    assert told == [
+        (UP, DEGRADED, "unavailable"),
+        (DEGRADED, DOWN, "attempt_timeout"),
+        (DOWN, DEGRADED, "attempt_timeout"),
+        (DEGRADED, UP, "attempt_timeout"),
+    ]
+    assert health.cause is None
+
+
+def test_answers_that_are_good_but_slow_are_the_cause_too() -> None:
+    health = made(slow_s=2.0)
+    tell(health, good=10, seconds=2.0)
+    assert (health.condition, health.cause) == (DEGRADED, "slow")
 
 
 # --- Probes -------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import pytest
 from fairlead import errors
 from fairlead.model.call import CacheUse
 from fairlead.observe.events import CallFinished
+from fairlead.storage.answers import MemoryAnswers
 from scripted import RESET, SOUP, TIMEOUT, answer, build_world, found, plain, recipes, report, route
 
 QUICK = "retry = { max_attempts = 1 }\nbreaker = { min_attempts = 20 }"
@@ -157,7 +158,9 @@ async def test_the_cache_is_bounded_and_forgets_what_was_not_used_for_longest():
         await world.fl.recipes.search(text)
     uses = [report(await world.fl.recipes.search(text)).cache for text in ("a", "c", "b")]
     assert uses == [CacheUse.HIT, CacheUse.HIT, CacheUse.MISS]
-    assert len(world.fl.route("recipes").cache._store) == 2
+    store = world.fl.route("recipes").cache.cache.store
+    assert isinstance(store, MemoryAnswers)
+    assert len(store) == 2
 
 
 async def test_with_the_cache_off_nothing_is_kept():

@@ -75,6 +75,7 @@ async def test_a_feature_that_one_vendor_lacks_is_taken_elsewhere():
     assert (refused.connection, refused.was_tried, refused.error) == ("one", False, "unsupported_feature")
     assert (served.connection, served.was_tried, served.error) == ("two", True, None)
     assert report(flown).exchanges == 1
+    assert tuple(each.attempt for each in world.told(AttemptFinished)) == (refused, served)
 
 
 async def test_a_feature_that_nobody_has():

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from fairlead.capabilities.recipes import Recipe, Recipes
+from fairlead.capabilities.recipes import Nutrition, Recipe, Recipes
 from fairlead.errors import FairleadError
 from fairlead.model.message import Request
 from fairlead.model.operation import Operation
 from fairlead.model.outcome import Effect
+from fairlead.model.page import Page
 from fairlead.spec.describe import (
+    answer_type,
     describe,
     duration_text,
     keeping_text,
@@ -128,3 +130,11 @@ def test_every_reset_has_a_word() -> None:
 def test_a_variable_is_named_after_provider_and_credential() -> None:
     assert variable_name("acme", "api_key") == "ACME_API_KEY"
     assert variable_name("acme-eu.2", "api_key") == "ACME_EU_2_API_KEY"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("search", Page[Recipe]), ("search_next", Page[Recipe]), ("fetch", Recipe), ("nutrition", Nutrition)],
+)
+def test_what_an_operation_answers_is_said_by_the_capability(name: str, kind: object) -> None:
+    assert answer_type(make(capabilities={"recipes": Own}), "recipes", name) == kind
