@@ -15,7 +15,7 @@ from importlib import import_module
 
 from harness import Sheet
 
-SCRIPTS = ("start", "call", "proxy", "memory", "breaker", "strategies", "cache", "pipeline", "brownout")
+SCRIPTS = ("start", "call", "proxy", "memory", "breaker", "strategies", "cache", "shared", "pipeline", "brownout")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -206,7 +206,7 @@ async def test_an_effect_in_doubt_is_not_repeated_but_with_the_vendors_key() -> 
 
 
 async def test_our_own_errors_are_problem_documents() -> None:
-    async with proxied(ignore, read_s=0.05) as all_:
+    async with proxied(ignore, read_s=0.2) as all_:
         caller = all_.caller
         problem(await caller.ask("GET /proxy/nobody/things"), 404, "unknown_connection")
         problem(await caller.ask("GET /proxy/shop/../admin"), 400, "invalid_argument")
@@ -215,7 +215,7 @@ async def test_our_own_errors_are_problem_documents() -> None:
         problem(await caller.ask("GET /proxy/shop/", "fairlead-deadline-ms: soon"), 400, "invalid_argument")
         told = problem(await caller.ask("POST /proxy/shop/", body=b"{}"), 502, "outcome_unknown")
         assert told["outcome"] == "unknown"
-        problem(await caller.ask("GET /proxy/shop/", "fairlead-deadline-ms: 40"), 504, "deadline_exceeded")
+        problem(await caller.ask("GET /proxy/shop/", "fairlead-deadline-ms: 20"), 504, "deadline_exceeded")
 
 
 async def test_a_vendor_that_speaks_no_http_is_told() -> None:
