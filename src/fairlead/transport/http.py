@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any
 
 import msgspec
 
-from fairlead.model.exchange import Broken, Content, StreamEnded
+from fairlead.model.exchange import Broken, Content
 from fairlead.model.headers import Headers, Pairs
 from fairlead.model.message import Request, Response, query_of
 from fairlead.model.outcome import Phase
 from fairlead.model.secret import Secret
+from fairlead.transport.body import UnpackedBody
 from fairlead.transport.dial import Way, dial
 from fairlead.transport.failures import ENDINGS, BrokenOff, broken
 from fairlead.transport.fields import encode, fields_of, patience_s, refuse_breaks, says_length
@@ -269,44 +270,25 @@ class _Progress:
         return Phase.WAITING if self._line.is_sent else Phase.SENDING
 
 
-class _Stream:
-    """The body of an answer, unpacked piece by piece. It is a `Body`."""
+class _Stream(UnpackedBody):
+    """The body of an answer. It has its connection until it is read."""
 
     def __init__(self, transport: HttpTransport, line: Line, answer: Incoming, unpacker: Unpacker) -> None:
-        self._loop = asyncio.get_running_loop()
+        super().__init__(unpacker, transport.where)
         self._transport = transport
         self._line: Line | None = line
         self._answer = answer
-        self._unpacker = unpacker
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """Return itself: a body is read once."""
-        return self
+    def _is_over(self) -> bool:
+        return self._line is None
 
-    async def __anext__(self) -> bytes:
-        """Return the next piece; raise `StreamEnded` where it breaks off."""
-        try:
-            while True:
-                if self._unpacker.has_rest:
-                    piece = self._unpacker.feed(b"", _CHUNK)
-                elif self._line is None:
-                    raise StopAsyncIteration
-                else:
-                    packed = await self._line.read()
-                    if not packed:
-                        self._unpacker.finish()
-                        line, self._line = self._line, None
-                        self._transport.give_back(line)
-                        raise StopAsyncIteration
-                    piece = self._unpacker.feed(packed, _CHUNK)
-                if piece:
-                    return piece
-        except ENDINGS as error:
-            await self.aclose()
-            raise StreamEnded(broken(error, Phase.RECEIVING, self._transport.where)) from None
-        except asyncio.CancelledError:
-            await self.aclose()
-            raise
+    async def _read(self) -> bytes | None:
+        return (await self._line.read() if self._line else b"") or None
+
+    async def _finish(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            self._transport.give_back(line)
 
     async def aclose(self) -> None:
         """Let go of it; a body that is not read to its end takes its connection along."""

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from functools import partial
 from math import inf
 from typing import Any
 
-from fairlead.model.exchange import Broken, StreamEnded
+from fairlead.model.exchange import Broken
 from fairlead.model.headers import Headers, Pairs
 from fairlead.model.message import Request, Response
 from fairlead.model.outcome import Failure, Phase
+from fairlead.transport.body import UnpackedBody
 from fairlead.transport.dial import Way, dial
 from fairlead.transport.failures import ENDINGS, BrokenOff, broken
 from fairlead.transport.fields import BODILESS, encode, head_of, patience_s
@@ -30,7 +30,6 @@ from fairlead.transport.tls import TlsOptions, load_tls, prepare_tls
 from fairlead.transport.unpack import Unpacker
 from fairlead.transport.wire import Stream, Wire
 
-_CHUNK = 64 * 1024
 # A connection that was not used for so long may have been forgotten on the way; the other client's default as well.
 _IDLE_S = 15.0
 
@@ -299,8 +298,8 @@ class _Progress:
         self._phase = phase
 
 
-class _Body:
-    """The body of an answer, unpacked piece by piece. It is a `Body`."""
+class _Body(UnpackedBody):
+    """The body of an answer. It has its place under the server's limit until it is read."""
 
     def __init__(
         self,
@@ -311,56 +310,37 @@ class _Body:
         sending: asyncio.Task[None] | None,
         place: asyncio.Semaphore,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
+        super().__init__(unpacker, transport.where)
         self._place = place
         self._transport = transport
         self._wire = wire
         self._stream = stream
-        self._unpacker = unpacker
         self._sending = sending
-        self._is_over = False
+        self._has_left = False
         self.read_s = inf
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """Return itself: a body is read once."""
-        return self
+    def _is_over(self) -> bool:
+        return self._has_left
 
-    async def __anext__(self) -> bytes:
-        """Return the next piece; raise `StreamEnded` where it breaks off."""
-        stream, unpacker = self._stream, self._unpacker
-        try:
-            while True:
-                if unpacker.has_rest:
-                    piece = unpacker.feed(b"", _CHUNK)
-                elif self._is_over:
-                    raise StopAsyncIteration
-                else:
-                    async with asyncio.timeout(None if self.read_s == inf else self.read_s):
-                        packed = await self._wire.read_chunk(stream)
-                    if not packed and stream.is_complete and not stream.chunks:
-                        unpacker.finish()
-                        await self.aclose()
-                        raise StopAsyncIteration
-                    piece = unpacker.feed(packed, _CHUNK)
-                if piece:
-                    return piece
-        except ENDINGS as error:
-            await self.aclose()
-            raise StreamEnded(broken(error, Phase.RECEIVING, self._transport.where)) from None
-        except asyncio.CancelledError:
-            await self.aclose()
-            raise
+    async def _read(self) -> bytes | None:
+        stream = self._stream
+        async with asyncio.timeout(None if self.read_s == inf else self.read_s):
+            packed = await self._wire.read_chunk(stream)
+        return packed if packed or not stream.is_complete or stream.chunks else None
+
+    async def _finish(self) -> None:
+        await self.aclose()
 
     async def aclose(self) -> None:
         """Let go of it; a body that is not read to its end is not sent any further."""
-        if not self._is_over:
-            self._is_over = True
+        if not self._has_left:
+            self._has_left = True
             self._place.release()
             self._transport.leave(self._wire, self._stream, self._sending)
 
     def __del__(self) -> None:
         """Let go of what nobody has: this may be called in any thread."""
-        if not self._is_over:
+        if not self._has_left:
             with suppress(RuntimeError):  # the event loop is closed, and its sockets with it
                 self._loop.call_soon_threadsafe(self._place.release)
                 self._loop.call_soon_threadsafe(self._transport.leave, self._wire, self._stream, self._sending)
