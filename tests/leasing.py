@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 from random import Random
-from typing import Any
 
+from at_once import done
 from fairlead.resilience.lease import LeasedLimit
 from fairlead.storage.leases import Ask, Grant, MemoryLeases, Span
-
-
-def run_now(work: Coroutine[Any, Any, Grant]) -> Grant:
-    """Run a coroutine that waits for nothing."""
-    try:
-        work.send(None)
-    except StopIteration as end:
-        granted: Grant = end.value
-        return granted
-    raise AssertionError("It waited.")
 
 
 class World:
@@ -134,7 +124,7 @@ class Process:
             world.at(world.now + world.way(), lambda: self._answer(ask))
 
     def _reach(self, ask: Ask) -> Grant:
-        return run_now(self.world.store.lease("k", self.world.spans, ask))
+        return done(self.world.store.lease("k", self.world.spans, ask))
 
     def _lose_answer(self, ask: Ask) -> None:
         self._reach(ask)

@@ -1,32 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from contextlib import ExitStack
-from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
+from at_once import done
 from fairlead.model.lives import Lives, Standing
 from fairlead.resilience.cache import Asked, Cache, Entry
 from fairlead.storage.answers import MemoryAnswers
 from fairlead.testing.clock import FakeClock
 
-T = TypeVar("T")
-
 keys = st.sampled_from("abc")
 seconds = st.integers(min_value=0, max_value=10)
 tags = st.sets(st.sampled_from(["red", "blue"]))
-
-
-def done(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Return what a coroutine comes to that never waits."""
-    try:
-        coroutine.send(None)
-    except StopIteration as ended:
-        value: T = ended.value
-        return value
-    raise AssertionError("it waited")
 
 
 def entry(value: bytes, *ages: float, age_s: float = 0.0) -> Entry:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Coroutine
-from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from at_once import done
 from fairlead.storage.answers import _OVERHEAD_BYTES, MemoryAnswers
 from fairlead.testing.clock import FakeClock
-
-T = TypeVar("T")
 
 MOST = 3
 keys = st.sampled_from("abcdef")
@@ -60,16 +57,6 @@ async def test_nothing_is_left_of_what_was_forgotten() -> None:
         await answers.put(str(at), b"value", ttl_s=10, tags=[str(at), "all"])
     await answers.drop_tag("all")
     assert (len(answers), answers.used_bytes, answers._tagged) == (0, 0, {})
-
-
-def done(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Return what a coroutine comes to that never waits."""
-    try:
-        coroutine.send(None)
-    except StopIteration as ended:
-        value: T = ended.value
-        return value
-    raise AssertionError("it waited")
 
 
 class AgainstAModel(RuleBasedStateMachine):
