@@ -172,10 +172,10 @@ def error_tree() -> str:
 
 
 def family(kind: type[errors.FairleadError], depth: int) -> Iterator[tuple[int, type[errors.FairleadError]]]:
-    """Walk the tree of errors in the order of the file."""
+    """Walk the tree of errors in the order in which it is drawn."""
     yield depth, kind
-    for each in kind.__subclasses__():
-        if each.__module__ == errors.__name__:
+    for each in sorted(kind.__subclasses__(), key=lambda each: (errors.__doc__ or "").find(f" {each.__name__}")):
+        if each.__module__.startswith(f"{errors.__name__}."):
             yield from family(each, depth + 1)
 
 
