@@ -20,7 +20,7 @@ from fairlead.errors import InvalidArgumentError
 from fairlead.model.headers import checked_headers
 from fairlead.model.message import Request, is_path, query_of
 from fairlead.model.secret import Secret
-from fairlead.spec.provider import ApiKey, Auth, Basic, Bearer, Encoding, Hmac, Place, SigV4
+from fairlead.spec.provider import ApiKey, Auth, Basic, Bearer, Hmac, Place, SigV4
 
 _PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
 
@@ -96,8 +96,7 @@ def _signature(
     parts = _PLACEHOLDER.split(auth.message)
     message = b"".join(values[part] if at % 2 else part.encode() for at, part in enumerate(parts))
     digest = hmac.new(credentials[auth.field].reveal().encode(), message, hashlib.sha256).digest()
-    text = digest.hex() if auth.encoding is Encoding.HEX else b64encode(digest).decode()
-    headers = [(auth.timestamp_header, timestamp), (auth.header, f"{auth.prefix}{text}")]
+    headers = [(auth.timestamp_header, timestamp), (auth.header, f"{auth.prefix}{auth.encoding.write(digest)}")]
     if auth.id_header:
         headers.append((auth.id_header, credentials[auth.id_field].reveal()))
     return headers

@@ -40,6 +40,7 @@ FairleadError
 │   ├── QuotaExhaustedError
 │   ├── UnavailableError
 │   └── UnexpectedAnswerError           an answer we cannot read
+├── WebhookError                    what came cannot be taken as the vendor's
 ├── FileError                       a file on this machine cannot be read or written
 ├── StorageError                    where state is kept does not answer
 └── OutcomeUnknownError             whether the effect happened is not known yet
@@ -100,6 +101,7 @@ from fairlead.errors.usage import (
     UnsupportedFeatureError,
     UsageError,
 )
+from fairlead.errors.webhook import WebhookError, WebhookReason
 
 __all__ = [
     "AnswerTooLargeError",
@@ -145,5 +147,7 @@ __all__ = [
     "UnresolvedReferenceError",
     "UnsupportedFeatureError",
     "UsageError",
+    "WebhookError",
+    "WebhookReason",
     "default_message",
 ]

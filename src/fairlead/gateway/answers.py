@@ -20,6 +20,7 @@ STATUSES: tuple[tuple[type[errors.FairleadError], int], ...] = (
     (errors.UnknownRouteError, 404),
     (errors.UnsupportedFeatureError, 501),
     (errors.SignatureError, 403),
+    (errors.WebhookError, 403),
     (errors.UsageError, 400),
     (errors.DeadlineExceededError, 504),
     (errors.HostBlockedError, 502),

@@ -15,10 +15,11 @@ from fairlead.model.suggest import suggest
 from fairlead.runtime.policy import BatchPolicy
 from fairlead.spec.batch import PLACEHOLDER, BatchRule
 from fairlead.spec.describe import many_of
+from fairlead.spec.encoding import Encoding
 from fairlead.spec.mapping import Path
 from fairlead.spec.outcomes import ErrorRule, Wait
 from fairlead.spec.pagination import ByCursor, ByLink, ByOffset, ByPage, ByUrl, Pagination, Style
-from fairlead.spec.provider import ApiKey, Auth, Basic, Bearer, Credential, Encoding, Hmac, Place, Provider, SigV4
+from fairlead.spec.provider import ApiKey, Auth, Basic, Bearer, Credential, Hmac, Place, Provider, SigV4
 
 # draft-ietf-httpapi-idempotency-key-header
 _IDEMPOTENCY_HEADER = "idempotency-key"

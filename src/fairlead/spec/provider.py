@@ -11,8 +11,10 @@ import msgspec
 
 from fairlead.model.headers import Pairs
 from fairlead.model.operation import Operation
+from fairlead.spec.encoding import Encoding
 from fairlead.spec.outcomes import ErrorRule
 from fairlead.spec.pagination import Pagination
+from fairlead.spec.webhook import Webhooks
 
 
 class Place(StrEnum):
@@ -42,13 +44,6 @@ class Bearer(msgspec.Struct, frozen=True):
     """A bearer token (RFC 6750) from one credential field."""
 
     field: str = "token"
-
-
-class Encoding(StrEnum):
-    """How the bytes of a signature are written."""
-
-    HEX = "hex"
-    BASE64 = "base64"
 
 
 class Hmac(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,7 +170,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     auth: Auth
     #: Where else the vendor takes a key, and clients of its API may put theirs; `auth` says where ours goes.
     key_slots: tuple[ApiKey, ...] = ()
-    #: Capability name -> the class with its operations; it is made with the name of the connection.
+    #: Capability name -> the class with its operations; it is made with the name of the connection. Where the
+    #: vendor only sends to us, there is none.
     capabilities: Mapping[str, Callable[[str], Any]]
     #: The cheapest call that proves the credentials.
     probe: Callable[[], Operation[Any]] | None = None
@@ -198,6 +194,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     fixed_headers: Pairs = ()
     pagination: Pagination | None = None
     terms: Terms | None = None
+    webhooks: Webhooks | None = None
     #: The vendor's API is to be spoken to in HTTP/2.
     http2: bool = False
     #: What kinds of the application's data a call hands to the vendor.

@@ -12,7 +12,8 @@ import pytest
 from fairlead.auth.sign import sign
 from fairlead.model.message import Request
 from fairlead.model.secret import Secret
-from fairlead.spec.provider import Encoding, Hmac
+from fairlead.spec.encoding import Encoding
+from fairlead.spec.provider import Hmac
 
 SECRETS = {"secret": Secret("Jefe"), "id": Secret("me")}
 REQUEST = Request.post("/things", json={"a": 1}, query={"q": "x y", "z": ""})
