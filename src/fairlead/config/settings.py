@@ -9,6 +9,7 @@ import msgspec
 from fairlead.config.cache import Cache, HttpCache
 from fairlead.config.group import Count, Group, Seconds, Share
 from fairlead.config.policies import Breaker, Chaos, Concurrency, Health, Hedge, Quota, Rate, Retry
+from fairlead.config.storage import Storage
 
 
 class Timeouts(Group, frozen=True):
@@ -338,3 +339,4 @@ class Settings(Group, frozen=True):
     #: Calls may treat a connection as failed: see `docs/how-to/rehearse-a-failover.md`.
     drills: bool = True
     state: State = State()
+    storage: Storage = Storage()

@@ -14,6 +14,7 @@ import msgspec
 
 from fairlead.config import settings as config
 from fairlead.config.cache import Cache as RouteCacheSettings
+from fairlead.config.storage import Storage
 from fairlead.errors import ConfigError, UsageError
 from fairlead.observe.events import ConfigRejected, ConfigReloaded
 from fairlead.resilience.chaos import Chaos
@@ -116,8 +117,14 @@ def difference(before: Assembly, after: Assembly, *, source: str) -> ConfigReloa
             for place in places
             if getattr(before.settings.gateway, place) != getattr(after.settings.gateway, place)
         )
-        + (("state",) if before.settings.state != after.settings.state else ()),
+        + (("state",) if before.settings.state != after.settings.state else ())
+        + (("storage",) if _is_kept_elsewhere(before.settings.storage, after.settings.storage) else ()),
     )
+
+
+def _is_kept_elsewhere(before: Storage, after: Storage) -> bool:
+    """Whether another store is meant; how long it keeps things counts at once."""
+    return (before.url, before.password) != (after.url, after.password)
 
 
 @contextmanager

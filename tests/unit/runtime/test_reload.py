@@ -266,6 +266,10 @@ async def test_what_needs_a_restart_is_said() -> None:
     world = build()
     told = await reload(world, TWO + "[gateway]\nport = 9000")
     assert told.needs_restart == ("gateway.port",)
+    told = await reload(world, TWO + "[gateway]\nport = 9000\n[storage.retention]\ncalls_done_s = 60")
+    assert told.needs_restart == ()
+    told = await reload(world, TWO + '[gateway]\nport = 9000\n[storage]\nurl = "elsewhere.db"')
+    assert told.needs_restart == ("storage",)
 
 
 async def test_a_wrong_file_opens_nothing() -> None:
