@@ -142,7 +142,7 @@ def type_text(hint: Any) -> str:
         return " ".join([type_text(kind), *limits]) + (", not empty" if bounds.min_length else "")
     if get_origin(hint) is Literal:
         return ", ".join(f'`"{value}"`' for value in get_args(hint))
-    if get_origin(hint) is list:
+    if get_origin(hint) in {list, tuple}:
         return f"list of {type_text(get_args(hint)[0])}"
     if get_origin(hint) is dict:
         return f"table of {type_text(get_args(hint)[1])}"

@@ -116,7 +116,12 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    *, keys: list[str] | None = None, clock: Clock | None = None, config: str = CONFIG, first_url: str | None = None
+    *,
+    keys: list[str] | None = None,
+    clock: Clock | None = None,
+    config: str = CONFIG,
+    first_url: str | None = None,
+    environment: Mapping[str, str] = VENDOR_KEYS,
 ) -> AsyncIterator[Served]:
     """Serve; the engine's time stands still unless the test brings a clock, and nothing else is made up."""
     first = SpoonacularFake(api_keys=[VENDOR_KEYS["SPOONACULAR_API_KEY"]])
@@ -127,7 +132,7 @@ async def served(
         metrics = Metrics()
         fl = Fairlead(
             parse_settings(config.format(first=first_url or first.url, second=second.url)),
-            environment=VENDOR_KEYS,
+            environment=environment,
             ports=Ports(clock=clock or still, random=lambda: 0.0, events=EventStream((events.append, metrics))),
         )
         app = build_app(fl, metrics, keys=[Secret(key) for key in keys or [KEY]])

@@ -10,6 +10,7 @@ from fairlead.config.cache import Cache, HttpCache
 from fairlead.config.group import Count, Group, Seconds, Share
 from fairlead.config.policies import Breaker, Chaos, Concurrency, Health, Hedge, Quota, Rate, Retry
 from fairlead.config.storage import Storage
+from fairlead.config.webhooks import Webhooks
 
 
 class Timeouts(Group, frozen=True):
@@ -207,6 +208,8 @@ class Connection(Group, frozen=True):
     base_url: str | None = None
     #: Name of each credential -> `env:NAME`, `file:/path`, or the value itself where it is no secret.
     credentials: dict[str, str] = {}
+    #: Credentials that deliveries are verified with -> references of further values, which count too: to change one.
+    webhook_secrets: dict[str, list[str]] = {}
     #: For a connection without a provider.
     auth: Auth = Auth()
     #: For a connection without a provider.
@@ -339,4 +342,5 @@ class Settings(Group, frozen=True):
     #: Calls may treat a connection as failed: see `docs/how-to/rehearse-a-failover.md`.
     drills: bool = True
     state: State = State()
+    webhooks: Webhooks = Webhooks()
     storage: Storage = Storage()

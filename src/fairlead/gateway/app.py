@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from fairlead.errors import FairleadError
-from fairlead.gateway import health, recipes
+from fairlead.gateway import health, recipes, webhooks
 from fairlead.gateway.access import Access
 from fairlead.gateway.answers import render_error, render_problem
 from fairlead.gateway.proxy import PREFIX, Proxy
@@ -26,11 +26,14 @@ class Gateway(Starlette):
     """All that the gateway answers. The proxy, which passes bodies on piece by piece, stands before everything else."""
 
     proxy: Proxy
+    webhooks: webhooks.Webhooks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lead a request where it belongs."""
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await self.proxy(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(webhooks.PREFIX):
+            await self.webhooks(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -48,6 +51,7 @@ def build_app(fl: Fairlead, metrics: Metrics, *, keys: Sequence[Secret] | None) 
     app.state.metrics = metrics
     app.state.has_keys = keys is not None
     app.proxy = Proxy(fl, keys=keys)
+    app.webhooks = webhooks.Webhooks(fl)
     return app
 
 
@@ -73,5 +77,5 @@ async def _tell_nothing(_: Request, __: Exception) -> Response:
 
 @asynccontextmanager
 async def _closing(app: Starlette) -> AsyncIterator[None]:
-    yield
-    await app.state.fairlead.close()
+    async with app.state.fairlead:
+        yield

@@ -63,7 +63,7 @@ class PassedOn:
             yield self._begun
             self._begun = b""
         while not self.over.is_set():
-            piece, is_over = await _next(self._receive)
+            piece, is_over = await next_piece(self._receive)
             if is_over:
                 self.over.set()
             if piece:
@@ -85,7 +85,7 @@ async def take_body(receive: Receive, scope: Scope, fields: Mapping[str, str], b
     pieces: list[bytes] = []
     size = 0
     while size <= bound:
-        piece, is_over = await _next(receive)
+        piece, is_over = await next_piece(receive)
         pieces.append(piece)
         size += len(piece)
         if is_over:
@@ -102,7 +102,8 @@ def _none(_: Pairs) -> Pairs:
     return ()
 
 
-async def _next(receive: Receive) -> tuple[bytes, bool]:
+async def next_piece(receive: Receive) -> tuple[bytes, bool]:
+    """Return what comes next of a body, and whether that was all; raise `ClientGone`."""
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientGone

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from fairlead.runtime.health import connection_health, is_ready
+from fairlead.runtime.health import connection_health, is_ready, storage_health
 
 
 async def healthz(_: Request) -> Response:
@@ -18,10 +18,14 @@ async def healthz(_: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Say whether every route has a connection that is up, and how each connection is."""
+    """Say whether every route has a connection that is up, and how each connection and the store is."""
     fl = request.app.state.fairlead
     ready = is_ready(fl)
-    body = msgspec.json.encode({"ready": ready, "connections": connection_health(fl)})
+    told = {"ready": ready, "connections": connection_health(fl)}
+    storage = await storage_health(fl)
+    if storage is not None:
+        told["storage"] = storage
+    body = msgspec.json.encode(told)
     return Response(body, 200 if ready else 503, media_type="application/json")
 
 

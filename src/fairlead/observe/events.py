@@ -161,6 +161,47 @@ class StorageBack(msgspec.Struct, frozen=True, kw_only=True):
     lost_s: float
 
 
+class JobEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn of a job ended: `done`, `waiting` for the next one, `dead` or `cancelled`.
+
+    `kind` is what does it, `source` whose it is, and `name` what. `failures` counts the turns that failed so far, and
+    `error` is the last one's. It was due `waited_s` seconds before it was begun, and took `seconds`.
+    """
+
+    job_id: int
+    kind: str
+    source: str
+    name: str
+    state: str
+    failures: int
+    error: str | None
+    seconds: float
+    waited_s: float
+
+
+class WorkStalled(msgspec.Struct, frozen=True, kw_only=True):
+    """What is due cannot be begun or ended, as the store does not answer. Nothing is lost by it; told once."""
+
+    store: str
+    reason: str
+
+
+class WebhookReceived(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery was verified, and is kept: `events` of it were new, and `repeated` ones were there already."""
+
+    connection: str
+    events: int
+    repeated: int
+    seconds: float
+
+
+class WebhookRejected(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery was turned away. `reason` is one of those in the documentation; nothing of it was kept."""
+
+    connection: str
+    reason: str
+
+
 Event: TypeAlias = (
     CallFinished
     | AttemptFinished
@@ -175,6 +216,10 @@ Event: TypeAlias = (
     | ChaosApplied
     | StorageLost
     | StorageBack
+    | JobEnded
+    | WorkStalled
+    | WebhookReceived
+    | WebhookRejected
 )
 Sink: TypeAlias = Callable[[Event], None]
 

@@ -8,7 +8,16 @@ from typing import TextIO
 import msgspec
 import structlog
 
-from fairlead.observe.events import AttemptFinished, CallFinished, ConfigReloaded, Event
+from fairlead.observe.events import (
+    AttemptFinished,
+    CallFinished,
+    ConfigReloaded,
+    Event,
+    JobEnded,
+    WebhookReceived,
+)
+
+_USUAL = (CallFinished, AttemptFinished, ConfigReloaded, JobEnded, WebhookReceived)
 
 
 class Logs:
@@ -28,9 +37,9 @@ class Logs:
 
     def __call__(self, event: Event) -> None:
         """Write one event: information where it went well, else a warning."""
-        error = event.error if isinstance(event, CallFinished) else None
+        error = event.error if isinstance(event, CallFinished | JobEnded) else None
         if isinstance(event, AttemptFinished):
             error = event.attempt.error
-        is_usual = isinstance(event, CallFinished | AttemptFinished | ConfigReloaded)
+        is_usual = isinstance(event, _USUAL)
         write = self._log.info if is_usual and not error else self._log.warning
         write(type(event).__name__, **msgspec.to_builtins(event))

@@ -16,9 +16,12 @@ from fairlead.observe.events import (
     Event,
     HealthChanged,
     Hedged,
+    JobEnded,
     RetryDecided,
     StorageBack,
     StorageLost,
+    WebhookReceived,
+    WebhookRejected,
 )
 
 _CONDITIONS = {"up": 0, "degraded": 1, "down": 2}
@@ -85,6 +88,22 @@ class Metrics:
             "fairlead_chaos", "Attempts that were made to go wrong.", ("connection", "fault"), registry=self.registry
         )
 
+        self._jobs = Counter(
+            "fairlead_jobs", "Turns of jobs, by how they ended.", ("kind", "source", "state"), registry=self.registry
+        )
+        self._waited = Histogram(
+            "fairlead_job_wait_seconds", "How long jobs were due before they were begun.", ("kind",),
+            registry=self.registry,
+        )  # fmt: skip
+        self._webhooks = Counter(
+            "fairlead_webhook_events", "Events of verified deliveries: `new` ones, and such as were there already.",
+            ("connection", "result"), registry=self.registry,
+        )  # fmt: skip
+        self._rejected = Counter(
+            "fairlead_webhook_rejects", "Deliveries that were turned away.", ("connection", "reason"),
+            registry=self.registry,
+        )  # fmt: skip
+
     def __call__(self, event: Event) -> None:
         """Count one event."""
         match event:
@@ -123,6 +142,20 @@ class Metrics:
                 self._stores.labels(event.store).set(0)
             case StorageBack():
                 self._stores.labels(event.store).set(1)
+            case _:
+                self._count_work(event)
+
+    def _count_work(self, event: Event) -> None:
+        """Count what came in, and what was done later."""
+        match event:
+            case JobEnded():
+                self._jobs.labels(event.kind, event.source, event.state).inc()
+                self._waited.labels(event.kind).observe(event.waited_s)
+            case WebhookReceived():
+                self._webhooks.labels(event.connection, "new").inc(event.events)
+                self._webhooks.labels(event.connection, "repeated").inc(event.repeated)
+            case WebhookRejected():
+                self._rejected.labels(event.connection, event.reason).inc()
 
     def render(self) -> bytes:
         """Return the text of `/metrics`."""

@@ -79,6 +79,7 @@ def assemble_connection(
         options=_options(wanted, provider, base_url, where, world.sources, pool=most_at_once(concurrency)),
         credentials=_credentials(wanted, provider, where, world.sources),
         chaos=chaos,
+        webhook_secrets=_webhook_secrets(wanted, provider, where, world.sources),
     )
     if before is not None and before.made_of == made_of:
         return before
@@ -255,6 +256,25 @@ def _credentials(wanted: config.Connection, provider: Provider, where: str, sour
             raise errors.InvalidSettingError(f"{key} has a line break in it.", hint="Store it as one line.")
         found[name] = secret
     return found
+
+
+def _webhook_secrets(
+    wanted: config.Connection, provider: Provider, where: str, sources: Sources
+) -> Mapping[str, tuple[Secret, ...]]:
+    known = provider.webhooks.secrets if provider.webhooks else ()
+    for name in wanted.webhook_secrets:
+        if name not in known:
+            raise errors.UnknownSettingError(
+                f"{where}.webhook_secrets.{name}: {provider.title} verifies nothing with it.",
+                hint=suggest(name, known, lead="It verifies deliveries with"),
+            )
+    return {
+        name: tuple(
+            resolve(each, sources, where=f"{where}.webhook_secrets.{name}[{at}]", is_secret=True)
+            for at, each in enumerate(references)
+        )
+        for name, references in wanted.webhook_secrets.items()
+    }
 
 
 def _plan(wanted: config.Connection, provider: Provider, where: str) -> Plan | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Self
 from weakref import WeakSet
 
 from fairlead.config.read import read_settings
+from fairlead.config.settings import Connection as ConnectionSettings
 from fairlead.config.settings import Settings
 from fairlead.config.sources import ProcessSources
 from fairlead.errors import UnknownConnectionError, UnknownRouteError
@@ -19,17 +20,22 @@ from fairlead.model.call import Ref
 from fairlead.model.deadline import Deadline
 from fairlead.observe.events import ConfigReloaded
 from fairlead.resilience.chaos import Chaos
-from fairlead.runtime.assemble import Connect, World
+from fairlead.runtime.assemble import Connect, World, assemble_connection
 from fairlead.runtime.bound import bound_by
 from fairlead.runtime.calls import Calls
 from fairlead.runtime.connection import Connection
+from fairlead.runtime.durable import Durable
 from fairlead.runtime.facade import Route
 from fairlead.runtime.fingerprint import Fingerprints
+from fairlead.runtime.handlers import F
 from fairlead.runtime.http import HttpFacade
+from fairlead.runtime.inbox import Inbox
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.recipes import RecipesFacade
 from fairlead.runtime.reload import Kept, assemble, difference, telling_of_rejection
 from fairlead.runtime.shared import SharedConnection, open_state
+from fairlead.runtime.webhooks import WebhooksFacade
+from fairlead.storage.jobs import JobStore
 from fairlead.transport.connect import connect as open_transport
 
 
@@ -57,6 +63,17 @@ class Fairlead:
         self._world = World(sources=sources, ports=self.ports, connect=connect, shared=self.shared)
         self._kept = Kept(caching=self._calls.caching, fingerprints=Fingerprints())
         self._assembly = assemble(settings, self._world, self._kept, source=source)
+        self._durable = Durable(
+            settings,
+            source=source,
+            sources=sources,
+            ports=self.ports,
+            find_connection=self.connection,
+            http=self.http,
+            open_origin=self._open_origin,
+        )
+        #: Ways to servers outside of the configuration, by origin: where a vendor keeps its certificates.
+        self._origins: dict[str, Connection] = {}
         #: Connections that were replaced, while somebody still uses them; and what closes them.
         self._retired: WeakSet[Connection] = WeakSet()
         self._closing: set[asyncio.Task[None]] = set()
@@ -76,6 +93,8 @@ class Fairlead:
         return cls(read_settings(path), source=str(path), environment=environment, ports=ports)
 
     async def __aenter__(self) -> Self:
+        if self._durable.has_work:
+            self._durable.start()
         return self
 
     async def __aexit__(
@@ -85,8 +104,9 @@ class Fairlead:
 
     async def close(self) -> None:
         """End what runs in the background, and close every socket."""
+        await self._durable.close()
         await self._calls.close()
-        for connection in (*self.connections.values(), *self._retired):
+        for connection in (*self.connections.values(), *self._origins.values(), *self._retired):
             await connection.transport.close()
         await asyncio.gather(*self._closing)
         if self.shared:
@@ -97,6 +117,8 @@ class Fairlead:
         for connection in (*self.connections.values(), *self._retired):
             connection.disown()
         self._closing = set()
+        self._origins = {}
+        self._durable.disown()
         if self.shared:
             self.shared.disown()
         self._calls.disown()
@@ -155,6 +177,37 @@ class Fairlead:
         self.route("recipes")  # or an error at once
         return RecipesFacade(partial(self.route, "recipes"), self._calls)
 
+    @property
+    def store(self) -> JobStore | None:
+        """What keeps events and calls; None while nothing needs it."""
+        takes = any(each.provider.webhooks is not None for each in self.connections.values())
+        return self._durable.store if takes or self._durable.is_wanted else None
+
+    @property
+    def webhooks(self) -> WebhooksFacade:
+        """What vendors send of their own accord: take it, look at it, have it handled again."""
+        return self._durable.webhooks
+
+    @property
+    def inbox(self) -> Inbox:
+        """What takes deliveries."""
+        return self._durable.inbox
+
+    def on(
+        self, pattern: str, *, name: str | None = None, skip_late: bool = False, transaction: bool = False
+    ) -> Callable[[F], F]:
+        """Register a function, async or not, for events: `@fl.on("payment.succeeded")`.
+
+        `payment.succeeded` is whoever's event, `stripe:invoice.paid` the vendor's own (by provider or connection); `*`
+        stands for anything. The function is given a `Received`, and is called until it returns: at least once. What it
+        returns of `Statement`s is committed together with the end of the event; with `transaction` (on PostgreSQL) its
+        second argument is a connection whose transaction is. Either way that effect happens once.
+
+        It goes by `name`, which must stay the same; its own name unless given. With `skip_late` it is not called for
+        what is older than something of the same subject that was handled before.
+        """
+        return self._durable.handlers.on(pattern, name=name, skip_late=skip_late, transaction=transaction)
+
     def http(self, connection: str | Connection) -> HttpFacade:
         """Return the way to send plain requests to a connection: to whichever has that name, or to this very one."""
         if isinstance(connection, str):
@@ -168,6 +221,13 @@ class Fairlead:
             find_deadline_s=lambda: self.settings.deadline_s,
             find_cache=lambda: self._assembly.http_caches.get(find().name),
         )
+
+    def _open_origin(self, origin: str) -> HttpFacade:
+        """Return the way to a server that a vendor named, and that verification has checked."""
+        if origin not in self._origins:
+            wanted = ConnectionSettings(base_url=origin)
+            self._origins[origin] = assemble_connection(origin, wanted, self._world, source="look-ups")
+        return self.http(self._origins[origin])
 
     async def invalidate(self, *tags: Ref | str) -> int:
         """Forget the kept answers that have any of the tags; return how many were.

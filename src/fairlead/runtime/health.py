@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from fairlead.errors import StorageError
 from fairlead.resilience.breaker import State
 from fairlead.resilience.health import Condition
 from fairlead.runtime.connection import Connection
@@ -24,6 +25,26 @@ class ConnectionHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     paused_because: str | None = None
     retry_after_s: float = 0.0
     share: float | None = None
+
+
+class StorageHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether what must last can be kept now, and why not."""
+
+    store: str
+    is_well: bool
+    reason: str | None = None
+
+
+async def storage_health(fl: Fairlead) -> StorageHealth | None:
+    """Write to the store, and return how that went; None where nothing needs one."""
+    store = fl.store
+    if store is None:
+        return None
+    try:
+        await store.check()
+    except StorageError as error:
+        return StorageHealth(store=store.name, is_well=False, reason=f"{error}")
+    return StorageHealth(store=store.name, is_well=True)
 
 
 def connection_health(fl: Fairlead) -> list[ConnectionHealth]:

@@ -82,3 +82,5 @@ class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
     options: HttpOptions
     credentials: Mapping[str, Secret]
     chaos: Chaos | None = None
+    #: Further values of the credentials that deliveries are verified with.
+    webhook_secrets: Mapping[str, tuple[Secret, ...]] = {}

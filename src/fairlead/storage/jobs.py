@@ -255,7 +255,10 @@ class JobStore(Protocol):
         ...
 
     async def again(self, query: Query, *, run_at: float) -> int:
-        """Make at most `query.limit` jobs that are over wait again, with no failures; return how many."""
+        """Make at most `query.limit` jobs that are over wait again, with no failures; return how many.
+
+        Those that were done lose their mark: all of it is done again.
+        """
         ...
 
     async def until_due(self, kinds: Sequence[str]) -> float | None:

@@ -337,7 +337,7 @@ def again(turn: Turn, query: Query, run_at: float) -> int:
     found = [(run_at, identifier) for identifier in find_ids(turn.db, query, OVER)]
     turn.db.executemany(
         "UPDATE fairlead_jobs SET state = 0, run_at = ?, failures = 0, crashes = 0, error = NULL, finished_at = NULL, "
-        "progress = 0 WHERE id = ?",
+        "progress = 0, mark = CASE WHEN state = 2 THEN x'' ELSE mark END WHERE id = ?",
         found,
     )
     return len(found)

@@ -112,8 +112,8 @@ def test_what_is_expected_is_said(text: str, said: str) -> None:
         ('connections.one.retry.attempts = "{}"',
          "my.toml: connections.one.retry.attempts is not a setting. Did you mean 'max_attempts'?"),
         ('zzz = "{}"',
-         "my.toml: zzz is not a setting. Known here: connections, routes, gateway, chaos, deadline_s, drills, state, "
-         "storage."),
+         ("my.toml: zzz is not a setting. Known here: connections, routes, gateway, chaos, deadline_s, drills, state, "
+         "webhooks, storage.")),
         ('gateway."a b" = "{}"',
          "my.toml: gateway.a b is not a setting. Known here: host, port, api_keys, replay_bytes."),
     ],

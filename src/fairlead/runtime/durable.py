@@ -1,0 +1,104 @@
+"""What lasts, and what this process does about it: the store, the inbox, the handlers and the worker.
+
+Nothing is opened before something is to be kept, or there is something to be done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fairlead.config.settings import Settings
+from fairlead.config.sources import Sources
+from fairlead.config.storage import Storage
+from fairlead.runtime.connection import Connection
+from fairlead.runtime.deliver import EVENT, Deliver
+from fairlead.runtime.forward import register_forwards
+from fairlead.runtime.handlers import Handlers
+from fairlead.runtime.http import HttpFacade
+from fairlead.runtime.inbox import Inbox
+from fairlead.runtime.lookup import Lookups
+from fairlead.runtime.ports import Ports
+from fairlead.runtime.registry import load_provider
+from fairlead.runtime.rejects import Rejects
+from fairlead.runtime.webhooks import WebhooksFacade
+from fairlead.runtime.work import Runner, Worker
+from fairlead.storage.open import open_store
+from fairlead.vault.references import resolve
+
+
+class Durable:
+    """Made with the settings at the start: what concerns the store counts until the next one."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        source: str,
+        sources: Sources,
+        ports: Ports,
+        find_connection: Callable[[str], Connection],
+        http: Callable[[str | Connection], HttpFacade],
+        open_origin: Callable[[str], HttpFacade],
+    ) -> None:
+        wanted, webhooks = settings.storage, settings.webhooks
+        where = f"{source}: storage.password"
+        password = resolve(wanted.password, sources, where=where, is_secret=True) if wanted.password else None
+        self.store = open_store(wanted.url, clock=ports.clock, password=password)
+        self.handlers = Handlers()
+        register_forwards(self.handlers, settings, source=source, sources=sources, http=http, clock=ports.clock)
+        self._is_said = wanted != Storage()
+        self._rejects = Rejects(self.store, ports.clock)
+        self._deliver = Deliver(
+            self.store,
+            self.handlers,
+            ports,
+            find_provider=load_provider,
+            waits_s=webhooks.waits_s,
+            handler_s=webhooks.handler_s,
+        )
+        #: Kind of job -> what does it in this process.
+        self.runners: dict[str, Runner] = {}
+        self._worker = Worker(self.store, ports, self.runners, at_once=webhooks.at_once, lease_s=webhooks.lease_s)
+        self.inbox = Inbox(
+            self.store,
+            ports,
+            find_connection=find_connection,
+            lookups=Lookups(open_origin, ports.clock.monotonic),
+            rejects=self._rejects,
+            wake=self.wake,
+        )
+        self.webhooks = WebhooksFacade(self.store, self.inbox, ports.clock, wake=self.wake)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the settings, or the application's handlers, say that something is to be kept."""
+        return self._is_said or bool(self.handlers)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether something may wait to be done here, before anything is added."""
+        return bool(self.handlers) or (bool(self.runners) and self._is_said)
+
+    def start(self) -> None:
+        """Do what is due, from now on; a process without handlers leaves the events to those that have some."""
+        if self.handlers:
+            self.runners[EVENT] = self._deliver
+        if self.runners:
+            self._worker.start()
+
+    def wake(self) -> None:
+        """Something was added: see to it, in the running loop."""
+        self.start()
+        self._worker.wake()
+
+    async def close(self) -> None:
+        """Give what is under way some seconds to end, write down what is counted, and close the store."""
+        await self._worker.stop()
+        await self._rejects.close()
+        await self.store.close()
+
+    def disown(self) -> None:
+        """Leave what is open to the parent: for the child of a fork."""
+        self._worker.disown()
+        self._rejects.disown()
+        self.store.disown()
