@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from fairlead.model.call import CacheUse
+from fairlead.model.outcome import Outcome
 from fairlead.observe.events import (
     AttemptFinished,
     BreakerChanged,
@@ -85,15 +87,43 @@ class Metrics:
             "fairlead_chaos", "Attempts that were made to go wrong.", ("connection", "fault"), registry=self.registry
         )
 
+        # Finding a metric by its labels costs more than counting: those of what happens all the time are kept.
+        self._kept_calls: dict[tuple[str, str | None, CacheUse, str | None], tuple[Counter, Histogram, Histogram]] = {}
+        self._kept_attempts: dict[tuple[str, Outcome, str | None], Counter] = {}
+
     def __call__(self, event: Event) -> None:
         """Count one event."""
         match event:
             case CallFinished():
-                self._calls.labels(event.operation, event.served_by or "", event.cache.value, event.error or "").inc()
-                self._seconds.labels(event.operation).observe(event.total_s)
-                self._overhead.labels(event.operation).observe(event.overhead_s)
+                labels = (event.operation, event.served_by, event.cache, event.error)
+                calls, seconds, overhead = self._kept_calls.get(labels) or self._keep_calls(*labels)
+                calls.inc()
+                seconds.observe(event.total_s)
+                overhead.observe(event.overhead_s)
             case AttemptFinished(attempt=attempt):
-                self._attempts.labels(attempt.connection, attempt.outcome.value, attempt.error or "").inc()
+                about = (attempt.connection, attempt.outcome, attempt.error)
+                (self._kept_attempts.get(about) or self._keep_attempts(*about)).inc()
+            case _:
+                self._count_change(event)
+
+    def _keep_calls(
+        self, operation: str, served_by: str | None, cache: CacheUse, error: str | None
+    ) -> tuple[Counter, Histogram, Histogram]:
+        found = self._kept_calls[operation, served_by, cache, error] = (
+            self._calls.labels(operation, served_by or "", cache.value, error or ""),
+            self._seconds.labels(operation),
+            self._overhead.labels(operation),
+        )
+        return found
+
+    def _keep_attempts(self, connection: str, outcome: Outcome, error: str | None) -> Counter:
+        found = self._attempts.labels(connection, outcome.value, error or "")
+        self._kept_attempts[connection, outcome, error] = found
+        return found
+
+    def _count_change(self, event: Event) -> None:
+        """Count how something has changed."""
+        match event:
             case BreakerChanged():
                 self._breakers.labels(event.connection).set(_BREAKER_STATES[event.after])
             case HealthChanged():
