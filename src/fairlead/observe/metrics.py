@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from fairlead.model.call import CacheUse
+from fairlead.model.outcome import Outcome
 from fairlead.observe.events import (
     AttemptFinished,
     BreakerChanged,
@@ -16,13 +18,11 @@ from fairlead.observe.events import (
     Event,
     HealthChanged,
     Hedged,
-    JobEnded,
     RetryDecided,
     StorageBack,
     StorageLost,
-    WebhookReceived,
-    WebhookRejected,
 )
+from fairlead.observe.work_metrics import WorkMetrics
 
 _CONDITIONS = {"up": 0, "degraded": 1, "down": 2}
 _BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2, "forced_open": 3, "forced_closed": 4}
@@ -88,31 +88,44 @@ class Metrics:
             "fairlead_chaos", "Attempts that were made to go wrong.", ("connection", "fault"), registry=self.registry
         )
 
-        self._jobs = Counter(
-            "fairlead_jobs", "Turns of jobs, by how they ended.", ("kind", "source", "state"), registry=self.registry
-        )
-        self._waited = Histogram(
-            "fairlead_job_wait_seconds", "How long jobs were due before they were begun.", ("kind",),
-            registry=self.registry,
-        )  # fmt: skip
-        self._webhooks = Counter(
-            "fairlead_webhook_events", "Events of verified deliveries: `new` ones, and such as were there already.",
-            ("connection", "result"), registry=self.registry,
-        )  # fmt: skip
-        self._rejected = Counter(
-            "fairlead_webhook_rejects", "Deliveries that were turned away.", ("connection", "reason"),
-            registry=self.registry,
-        )  # fmt: skip
+        self._work = WorkMetrics(self.registry)
+        # Finding a metric by its labels costs more than counting: those of what happens all the time are kept.
+        self._kept_calls: dict[tuple[str, str | None, CacheUse, str | None], tuple[Counter, Histogram, Histogram]] = {}
+        self._kept_attempts: dict[tuple[str, Outcome, str | None], Counter] = {}
 
     def __call__(self, event: Event) -> None:
         """Count one event."""
         match event:
             case CallFinished():
-                self._calls.labels(event.operation, event.served_by or "", event.cache.value, event.error or "").inc()
-                self._seconds.labels(event.operation).observe(event.total_s)
-                self._overhead.labels(event.operation).observe(event.overhead_s)
+                labels = (event.operation, event.served_by, event.cache, event.error)
+                calls, seconds, overhead = self._kept_calls.get(labels) or self._keep_calls(*labels)
+                calls.inc()
+                seconds.observe(event.total_s)
+                overhead.observe(event.overhead_s)
             case AttemptFinished(attempt=attempt):
-                self._attempts.labels(attempt.connection, attempt.outcome.value, attempt.error or "").inc()
+                about = (attempt.connection, attempt.outcome, attempt.error)
+                (self._kept_attempts.get(about) or self._keep_attempts(*about)).inc()
+            case _:
+                self._count_change(event)
+
+    def _keep_calls(
+        self, operation: str, served_by: str | None, cache: CacheUse, error: str | None
+    ) -> tuple[Counter, Histogram, Histogram]:
+        found = self._kept_calls[operation, served_by, cache, error] = (
+            self._calls.labels(operation, served_by or "", cache.value, error or ""),
+            self._seconds.labels(operation),
+            self._overhead.labels(operation),
+        )
+        return found
+
+    def _keep_attempts(self, connection: str, outcome: Outcome, error: str | None) -> Counter:
+        found = self._attempts.labels(connection, outcome.value, error or "")
+        self._kept_attempts[connection, outcome, error] = found
+        return found
+
+    def _count_change(self, event: Event) -> None:
+        """Count how something has changed."""
+        match event:
             case BreakerChanged():
                 self._breakers.labels(event.connection).set(_BREAKER_STATES[event.after])
             case HealthChanged():
@@ -143,19 +156,7 @@ class Metrics:
             case StorageBack():
                 self._stores.labels(event.store).set(1)
             case _:
-                self._count_work(event)
-
-    def _count_work(self, event: Event) -> None:
-        """Count what came in, and what was done later."""
-        match event:
-            case JobEnded():
-                self._jobs.labels(event.kind, event.source, event.state).inc()
-                self._waited.labels(event.kind).observe(event.waited_s)
-            case WebhookReceived():
-                self._webhooks.labels(event.connection, "new").inc(event.events)
-                self._webhooks.labels(event.connection, "repeated").inc(event.repeated)
-            case WebhookRejected():
-                self._rejected.labels(event.connection, event.reason).inc()
+                self._work(event)
 
     def render(self) -> bytes:
         """Return the text of `/metrics`."""
