@@ -7,7 +7,6 @@ corrupted (https://www.sqlite.org/wal.html#walresetbug).
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -41,7 +40,6 @@ _HINTS = {
     "SQLITE_NOMEM": ("There is no memory left", "Give the process more."),
     "SQLITE_SCHEMA": ("Its tables have changed", "Is another version of Fairlead at work?"),
 }
-_CHANGES = re.compile(r"\s*(insert|update|delete|replace|with)\b", re.IGNORECASE)
 
 
 def load_sqlite() -> Any:
@@ -199,15 +197,6 @@ def refuse(error: BaseException) -> Exception:
     if isinstance(error, InvalidArgumentError):
         return error
     return InvalidArgumentError(f"It cannot be written down: {error}.")
-
-
-def check_effect(sql: str) -> None:
-    """Raise `InvalidArgumentError` for SQL that does not just change rows: it could end the transaction."""
-    if not _CHANGES.match(sql):
-        raise InvalidArgumentError(
-            f"An effect is INSERT, UPDATE, DELETE or REPLACE, and not {sql.split(maxsplit=1)[:1]}.",
-            hint="Make tables before, over a connection of your own.",
-        )
 
 
 Now = Callable[[], float]

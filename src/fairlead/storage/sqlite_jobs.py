@@ -12,9 +12,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairlead.errors import InvalidArgumentError
-from fairlead.storage.job_rows import COLUMNS, CRASHED, OVER, begin_job, hour_of, parts_of, read_job, select_ids
+from fairlead.storage.job_rows import (
+    COLUMNS,
+    CRASHED,
+    OVER,
+    Dialect,
+    begin_job,
+    check_effect,
+    hour_of,
+    parts_of,
+    read_job,
+)
 from fairlead.storage.jobs import MOST_CRASHES, Added, Claim, Ending, Job, JobState, NewJob, Query, Reject
-from fairlead.storage.sqlite_file import check_effect
 
 # A claim looks at so many jobs that are due at most; where all of them had to be parked, the next claim goes on.
 _MOST_LOOKS = 1000
@@ -32,6 +41,12 @@ _OF_SUBJECT = "kind = ? AND source = ? AND subject = ?"
 _TAKE = (
     "UPDATE fairlead_jobs SET state = 1, parked = 0, generation = generation + 1, owner = ?, lease_until = ? "  # noqa: S608
     f"WHERE id = ? RETURNING {_ALL}"
+)
+_DIALECT = Dialect(
+    order="id DESC",
+    before="id < ?",
+    first="id >= (SELECT id FROM fairlead_jobs WHERE created_at >= ? ORDER BY created_at, id LIMIT 1)",
+    last="id <= (SELECT id FROM fairlead_jobs WHERE created_at < ? ORDER BY created_at DESC, id DESC LIMIT 1)",
 )
 
 
@@ -377,8 +392,11 @@ def count_rejects(turn: Turn, rejects: Sequence[Reject]) -> None:
 def find_ids(db: Any, query: Query, states: Sequence[JobState]) -> list[int]:
     """Return the ids of what fits, newest first."""
     found: list[int] = []
-    for part in parts_of(query, states):
-        sql = select_ids(part, "fairlead_jobs", f" INDEXED BY fairlead_jobs_{part.index}")
+    for part in parts_of(query, _DIALECT, states):
+        sql = (
+            f"SELECT id FROM fairlead_jobs INDEXED BY fairlead_jobs_{part.index} "  # noqa: S608  # our own words
+            f"WHERE {part.where} ORDER BY {_DIALECT.order} LIMIT ?"
+        )
         found += [identifier for (identifier,) in db.execute(sql, (*part.values, query.limit))]
     return sorted(found, reverse=True)[: query.limit]
 
