@@ -1,6 +1,6 @@
 """The statements of the store of jobs on PostgreSQL: what many ask for is one statement each, over arrays.
 
-A job that is due but must wait for another of its subject is *parked*, as on SQLite (`sqlite_jobs`).
+A job that is due but must wait for another of its subject is *parked*, as on SQLite (`sqlite_claims`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from fairlead.errors import StorageError, UsageError
 from fairlead.model.ports import Clock
-from fairlead.storage import sqlite_jobs, sqlite_reads
+from fairlead.storage import sqlite_claims, sqlite_jobs, sqlite_reads
 from fairlead.storage.jobs import (
     Added,
     Claim,
@@ -32,6 +32,7 @@ from fairlead.storage.jobs import (
 )
 from fairlead.storage.lane import Lane
 from fairlead.storage.sqlite_file import SqliteFile
+from fairlead.storage.sqlite_turn import Turn
 from fairlead.storage.sqlite_writer import Write, Writer
 
 T = TypeVar("T")
@@ -116,7 +117,7 @@ class SqliteJobs:
 
     async def claim(self, kinds: Sequence[str], owner: str, *, lease_s: float, limit: int) -> Sequence[Job]:
         """Take what is due, and what a dead process left: at most `limit`, and one of each subject."""
-        return await self._write(lambda turn: sqlite_jobs.claim(turn, kinds, owner, lease_s, limit))
+        return await self._write(lambda turn: sqlite_claims.claim(turn, kinds, owner, lease_s, limit))
 
     async def renew(self, claims: Sequence[Claim], *, lease_s: float) -> Sequence[bool]:
         """Hold on to them from now; False for those that are no longer held, or were cancelled."""
@@ -157,7 +158,7 @@ class SqliteJobs:
         """Add to the counts of what was turned away."""
         await self._write(lambda turn: sqlite_jobs.count_rejects(turn, rejects))
 
-    async def _write(self, work: Callable[[sqlite_jobs.Turn], T]) -> T:
+    async def _write(self, work: Callable[[Turn], T]) -> T:
         done: T = await self._lanes[0].ask(Write(work=work))
         return done
 
