@@ -6,6 +6,9 @@ from typing import Any
 
 from fairlead.storage.migrations import read_steps, steps_after
 
+# Asked of the catalogue itself: `to_regclass` answers from a cache that does not see what came while one waited.
+_IS_THERE = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename = 'migrations')"
+
 
 async def migrate(connection: Any, schema: str, place: str) -> None:
     """Do the steps that are missing, all or none. Of processes that start together, one does and the others wait."""
@@ -31,7 +34,7 @@ def _named(schema: str, place: str) -> str:
 
 
 async def _version(connection: Any, schema: str) -> int:
-    if await connection.fetchval("SELECT to_regclass($1)", f"{schema}.migrations") is None:
+    if not await connection.fetchval(_IS_THERE, schema):
         return 0
     version: int = await connection.fetchval(
         f"SELECT coalesce(max(version), 0) FROM {schema}.migrations"  # noqa: S608  # a plain name, as was checked

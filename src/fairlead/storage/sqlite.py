@@ -45,7 +45,10 @@ _MOST_READS = 64
 
 
 class SqliteJobs:
-    """A `JobStore` in a SQLite file. `now` gives the time in place of the clock's; `options` are further pragmas."""
+    """A `JobStore` in a SQLite file. `now` gives the time in place of the clock's.
+
+    Another process may keep the file locked for `locked_s` seconds; `options` are further pragmas.
+    """
 
     def __init__(
         self,
@@ -53,12 +56,13 @@ class SqliteJobs:
         *,
         clock: Clock,
         now: Callable[[], float] | None = None,
+        locked_s: float = 10.0,
         options: tuple[str, ...] = (),
     ) -> None:
         self.name = f"SQLite, {path}"
         self._clock = clock
         self._now = now or clock.wall
-        self._file = SqliteFile(Path(path), options=options)
+        self._file = SqliteFile(Path(path), locked_s=locked_s, options=options)
         self._writer = Writer(self._file, self._now)
         self._reader = sqlite_reads.Reader(self._file)
         self._lanes = (
