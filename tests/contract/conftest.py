@@ -1,6 +1,6 @@
 """The servers that drivers are held against."""
 
-from job_store_fixtures import clock, opened
+from job_store_fixtures import address, clock, opened, postgres
 from redis_fixtures import servers
 
-__all__ = ["clock", "opened", "servers"]
+__all__ = ["address", "clock", "opened", "postgres", "servers"]

@@ -44,6 +44,18 @@ async def test_what_is_over_can_be_run_again(opened: Opened, clock: FakeClock) -
         ] * 2
 
 
+@pytest.mark.parametrize(("state", "left"), [(JobState.DONE, b""), (JobState.DEAD, b"part")])
+async def test_what_was_done_is_done_again_from_the_start(
+    opened: Opened, clock: FakeClock, state: JobState, left: bytes
+) -> None:
+    async with opened() as store:
+        await put(store, new())
+        (job,) = await take(store)
+        await end(store, job.claim, state, mark=b"part")
+        assert await store.again(ALL, run_at=NOON) == 1
+        assert [job.mark for job in await take(store)] == [left]
+
+
 async def test_what_was_over_for_long_is_deleted_in_pieces(opened: Opened, clock: FakeClock) -> None:
     async with opened() as store:
         await put(

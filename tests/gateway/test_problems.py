@@ -63,6 +63,7 @@ STATUSES = {
     errors.UnavailableError: 503,
     errors.UnexpectedAnswerError: 502,
     errors.FileError: 500,
+    errors.WebhookError: 403,
     errors.OutcomeUnknownError: 502,
     errors.StorageError: 500,
 }

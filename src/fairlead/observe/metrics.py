@@ -19,8 +19,6 @@ from fairlead.observe.events import (
     HealthChanged,
     Hedged,
     RetryDecided,
-    StorageBack,
-    StorageLost,
 )
 from fairlead.observe.work_metrics import WorkMetrics
 
@@ -72,10 +70,6 @@ class Metrics:
             ("connection", "mapping", "kind", "tolerated"),
             registry=self.registry,
         )
-        self._stores = Gauge(
-            "fairlead_storage_up", "1 while the store answers, 0 while it is lost.", ("store",), registry=self.registry
-        )
-
         self._retries = Counter(
             "fairlead_retries", "Repeats that the retry budget paid for, or did not.",
             ("connection", "cause", "is_paid"), registry=self.registry,
@@ -151,10 +145,6 @@ class Metrics:
                 self._hedges.labels(event.connection, str(event.has_won).lower()).inc()
             case ChaosApplied():
                 self._chaos.labels(event.connection, event.fault).inc()
-            case StorageLost():
-                self._stores.labels(event.store).set(0)
-            case StorageBack():
-                self._stores.labels(event.store).set(1)
             case _:
                 self._work(event)
 

@@ -1,14 +1,14 @@
-"""Metrics of what came in, and of what was done later."""
+"""Metrics of what came in, of what was done later, and of the stores that both need."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from fairlead.observe.events import Event, JobEnded, WebhookReceived, WebhookRejected
+from fairlead.observe.events import Event, JobEnded, StorageBack, StorageLost, WebhookReceived, WebhookRejected
 
 
 class WorkMetrics:
-    """Counts jobs and webhooks."""
+    """Counts jobs, webhooks and losses."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._jobs = Counter(
@@ -23,6 +23,9 @@ class WorkMetrics:
         )  # fmt: skip
         self._rejected = Counter(
             "fairlead_webhook_rejects", "Deliveries that were turned away.", ("connection", "reason"), registry=registry
+        )
+        self._stores = Gauge(
+            "fairlead_storage_up", "1 while the store answers, 0 while it is lost.", ("store",), registry=registry
         )
         # As in `Metrics`: what happens all the time is not looked up again.
         self._kept_jobs: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
@@ -47,3 +50,7 @@ class WorkMetrics:
                 repeated.inc(event.repeated)
             case WebhookRejected():
                 self._rejected.labels(event.connection, event.reason).inc()
+            case StorageLost():
+                self._stores.labels(event.store).set(0)
+            case StorageBack():
+                self._stores.labels(event.store).set(1)

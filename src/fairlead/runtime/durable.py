@@ -43,7 +43,7 @@ class Durable:
         wanted, webhooks = settings.storage, settings.webhooks
         where = f"{source}: storage.password"
         password = resolve(wanted.password, sources, where=where, is_secret=True) if wanted.password else None
-        self.store = open_store(wanted.url, clock=ports.clock, password=password)
+        self.store = open_store(wanted.url, clock=ports.clock, ids=ports.ids, password=password)
         self.handlers = Handlers()
         register_forwards(self.handlers, settings, source=source, sources=sources, http=http, clock=ports.clock)
         self._is_said = wanted != Storage()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ STATES = tuple(JobState)
 OVER = tuple(state for state in STATES if state.is_over)
 #: The error of a job that was set aside because its processes died.
 CRASHED = "process_died: The processes that worked on it died, one after the other. It may be what kills them."
+_CHANGES = re.compile(r"\s*(insert|update|delete|replace|merge|with)\b", re.IGNORECASE)
 
 
 def read_job(row: Sequence[Any], newest: int | None = None) -> Job:
@@ -63,6 +65,15 @@ def hour_of(now: float) -> int:
     return int(now // 3600)
 
 
+class Dialect(msgspec.Struct, frozen=True):
+    """How a driver puts the ids in order, and bounds them; `?` stands for a value."""
+
+    order: str
+    before: str
+    first: str
+    last: str
+
+
 class Part(msgspec.Struct, frozen=True):
     """A part of a query that one index answers in order: the index, the condition with `?`, and its values."""
 
@@ -71,7 +82,7 @@ class Part(msgspec.Struct, frozen=True):
     values: tuple[Any, ...]
 
 
-def parts_of(query: Query, states: Sequence[JobState] = STATES) -> Iterator[Part]:
+def parts_of(query: Query, dialect: Dialect, states: Sequence[JobState] = STATES) -> Iterator[Part]:
     """Yield the parts of a query, whose ids together are what fits.
 
     The indices hold the state before the rest. So what asks for no state is put together from one part for each: five
@@ -86,33 +97,34 @@ def parts_of(query: Query, states: Sequence[JobState] = STATES) -> Iterator[Part
         index = "key" if query.key is not None else "subject"
         fixed += [(name, value) for name in ("key", "subject") if (value := getattr(query, name)) is not None]
         held = ", ".join(str(int(state)) for state in wanted)
-        yield _part(query, index, fixed, () if len(wanted) == len(STATES) else (f"state IN ({held or 'NULL'})",))
+        yield _part(query, dialect, index, fixed, "" if len(wanted) == len(STATES) else f"state IN ({held or 'NULL'})")
         return
     index = "_".join(name for name in _INDEXED if getattr(query, name) is not None) or "state"
     for state in wanted:
-        yield _part(query, index, fixed, (f"state = {int(state)}",))
+        yield _part(query, dialect, index, fixed, f"state = {int(state)}")
 
 
-def _part(query: Query, index: str, fixed: Sequence[tuple[str, Any]], more: Sequence[str]) -> Part:
-    where = [f"{name} = ?" for name, _ in fixed] + list(more)
+def _part(query: Query, dialect: Dialect, index: str, fixed: Sequence[tuple[str, Any]], state: str) -> Part:
+    where = [f"{name} = ?" for name, _ in fixed]
     values = [value for _, value in fixed]
+    if state:
+        where.append(state)
     if query.before is not None:
-        where.append("id < ?")
+        where.append(dialect.before)
         values.append(query.before)
     if query.since is not None:
-        where.append("created_at >= ? AND id >= {first}")
+        where += ["created_at >= ?", dialect.first]
         values += [query.since, query.since - SLACK_S]
     if query.until is not None:
-        where.append("created_at < ? AND id <= {last}")
+        where += ["created_at < ?", dialect.last]
         values += [query.until, query.until + SLACK_S]
     return Part(index, " AND ".join(where), tuple(values))
 
 
-FIRST = "(SELECT id FROM {jobs} WHERE created_at >= ? ORDER BY created_at, id LIMIT 1)"
-LAST = "(SELECT id FROM {jobs} WHERE created_at < ? ORDER BY created_at DESC, id DESC LIMIT 1)"
-
-
-def select_ids(part: Part, jobs: str, index: str = "") -> str:
-    """Return the statement for the ids of a part; its last value is how many."""
-    where = part.where.format(first=FIRST.format(jobs=jobs), last=LAST.format(jobs=jobs))
-    return f"SELECT id FROM {jobs}{index} WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608  # our own words
+def check_effect(sql: str) -> None:
+    """Raise `InvalidArgumentError` for SQL that does not just change rows: it could end the transaction."""
+    if not _CHANGES.match(sql):
+        raise InvalidArgumentError(
+            f"An effect is INSERT, UPDATE, DELETE or REPLACE, and not {sql.split(maxsplit=1)[:1]}.",
+            hint="Make tables before, over a connection of your own.",
+        )

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from fairlead.errors import StorageError, UsageError
 from fairlead.model.ports import Clock
-from fairlead.storage import sqlite_jobs, sqlite_reads
+from fairlead.storage import sqlite_claims, sqlite_jobs, sqlite_reads
 from fairlead.storage.jobs import (
     Added,
     Claim,
@@ -32,6 +32,7 @@ from fairlead.storage.jobs import (
 )
 from fairlead.storage.lane import Lane
 from fairlead.storage.sqlite_file import SqliteFile
+from fairlead.storage.sqlite_turn import Turn
 from fairlead.storage.sqlite_writer import Write, Writer
 
 T = TypeVar("T")
@@ -44,7 +45,10 @@ _MOST_READS = 64
 
 
 class SqliteJobs:
-    """A `JobStore` in a SQLite file. `now` gives the time in place of the clock's; `options` are further pragmas."""
+    """A `JobStore` in a SQLite file. `now` gives the time in place of the clock's.
+
+    Another process may keep the file locked for `locked_s` seconds; `options` are further pragmas.
+    """
 
     def __init__(
         self,
@@ -52,12 +56,13 @@ class SqliteJobs:
         *,
         clock: Clock,
         now: Callable[[], float] | None = None,
+        locked_s: float = 10.0,
         options: tuple[str, ...] = (),
     ) -> None:
         self.name = f"SQLite, {path}"
         self._clock = clock
         self._now = now or clock.wall
-        self._file = SqliteFile(Path(path), options=options)
+        self._file = SqliteFile(Path(path), locked_s=locked_s, options=options)
         self._writer = Writer(self._file, self._now)
         self._reader = sqlite_reads.Reader(self._file)
         self._lanes = (
@@ -116,7 +121,7 @@ class SqliteJobs:
 
     async def claim(self, kinds: Sequence[str], owner: str, *, lease_s: float, limit: int) -> Sequence[Job]:
         """Take what is due, and what a dead process left: at most `limit`, and one of each subject."""
-        return await self._write(lambda turn: sqlite_jobs.claim(turn, kinds, owner, lease_s, limit))
+        return await self._write(lambda turn: sqlite_claims.claim(turn, kinds, owner, lease_s, limit))
 
     async def renew(self, claims: Sequence[Claim], *, lease_s: float) -> Sequence[bool]:
         """Hold on to them from now; False for those that are no longer held, or were cancelled."""
@@ -157,7 +162,7 @@ class SqliteJobs:
         """Add to the counts of what was turned away."""
         await self._write(lambda turn: sqlite_jobs.count_rejects(turn, rejects))
 
-    async def _write(self, work: Callable[[sqlite_jobs.Turn], T]) -> T:
+    async def _write(self, work: Callable[[Turn], T]) -> T:
         done: T = await self._lanes[0].ask(Write(work=work))
         return done
 

@@ -7,7 +7,6 @@ corrupted (https://www.sqlite.org/wal.html#walresetbug).
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,8 +19,6 @@ from fairlead.errors import InvalidArgumentError, StorageError
 from fairlead.storage.migrations import read_steps, steps_after
 
 OLDEST_SQLITE = (3, 51, 3)
-# How long another process may keep the file locked.
-LOCKED_S = 10.0
 #: Not everywhere: where it is missing, whose turn it is falls to chance.
 _FCNTL: Any = import_module("fcntl") if find_spec("fcntl") else None
 # How often a lock is tried for.
@@ -33,15 +30,14 @@ _HINTS = {
     "SQLITE_READONLY": ("It cannot be written to", "Let this user write to the file and to its folder."),
     "SQLITE_PERM": ("It cannot be written to", "Let this user write to the file and to its folder."),
     "SQLITE_CANTOPEN": ("It cannot be opened", "Does its folder exist, and may this user write there?"),
-    "SQLITE_BUSY": (f"Another process kept it locked for {LOCKED_S:g} s", "Which program has it open?"),
-    "SQLITE_LOCKED": (f"Another process kept it locked for {LOCKED_S:g} s", "Which program has it open?"),
-    "SQLITE_PROTOCOL": (f"Another process kept it locked for {LOCKED_S:g} s", "Which program has it open?"),
+    "SQLITE_BUSY": ("Another process kept it locked for too long", "Which program has it open?"),
+    "SQLITE_LOCKED": ("Another process kept it locked for too long", "Which program has it open?"),
+    "SQLITE_PROTOCOL": ("Another process kept it locked for too long", "Which program has it open?"),
     "SQLITE_CORRUPT": ("The file is damaged", "Keep a copy of it, and restore the last good one."),
     "SQLITE_NOTADB": ("It is no SQLite file", "Name another file, or move this one away."),
     "SQLITE_NOMEM": ("There is no memory left", "Give the process more."),
     "SQLITE_SCHEMA": ("Its tables have changed", "Is another version of Fairlead at work?"),
 }
-_CHANGES = re.compile(r"\s*(insert|update|delete|replace|with)\b", re.IGNORECASE)
 
 
 def load_sqlite() -> Any:
@@ -63,13 +59,17 @@ def check_version(module: Any) -> Any:
 
 
 class SqliteFile:
-    """Opens connections to one file, and says what its errors mean. `options` are further pragmas."""
+    """Opens connections to one file, and says what its errors mean.
 
-    def __init__(self, path: Path, *, options: tuple[str, ...] = ()) -> None:
+    Another process may keep it locked for `locked_s` seconds; `options` are further pragmas.
+    """
+
+    def __init__(self, path: Path, *, locked_s: float, options: tuple[str, ...]) -> None:
         self.sqlite = load_sqlite()
         self.path = path
         #: Opened by the parent, and not closed before the fork: this process can do nothing with it.
         self.is_inherited = False
+        self._locked_s = locked_s
         self._options = options
         self._pause = threading.Event()  # never set: something to wait on
 
@@ -82,7 +82,11 @@ class SqliteFile:
             )
         with self._doorway():  # only one at a time can make a file one with a WAL, and its tables
             connection = self.sqlite.connect(
-                str(self.path), timeout=LOCKED_S, isolation_level=None, check_same_thread=False, cached_statements=256
+                str(self.path),
+                timeout=self._locked_s,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
             )
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
@@ -168,7 +172,7 @@ class SqliteFile:
             yield tries
 
     def _tries(self) -> Iterator[None]:
-        for _ in range(int(LOCKED_S / _TRY_S)):
+        for _ in range(int(self._locked_s / _TRY_S)):
             self._pause.wait(_TRY_S)
             yield
         raise self.explain_code("SQLITE_BUSY")
@@ -199,15 +203,6 @@ def refuse(error: BaseException) -> Exception:
     if isinstance(error, InvalidArgumentError):
         return error
     return InvalidArgumentError(f"It cannot be written down: {error}.")
-
-
-def check_effect(sql: str) -> None:
-    """Raise `InvalidArgumentError` for SQL that does not just change rows: it could end the transaction."""
-    if not _CHANGES.match(sql):
-        raise InvalidArgumentError(
-            f"An effect is INSERT, UPDATE, DELETE or REPLACE, and not {sql.split(maxsplit=1)[:1]}.",
-            hint="Make tables before, over a connection of your own.",
-        )
 
 
 Now = Callable[[], float]

@@ -1,25 +1,24 @@
-"""The statements of the store of jobs on SQLite. Each function runs within a transaction that others share.
-
-A job that is due but must wait for another of its subject is *parked* when a claim comes across it, so that the next
-claim does not: a subject with a hundred thousand jobs holds up nobody. Whoever ends a job lifts the next of its
-subject.
-"""
+"""The statements of the store of jobs on SQLite. Each function runs within a transaction that others share."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairlead.errors import InvalidArgumentError
-from fairlead.storage.job_rows import COLUMNS, CRASHED, OVER, begin_job, hour_of, parts_of, read_job, select_ids
-from fairlead.storage.jobs import MOST_CRASHES, Added, Claim, Ending, Job, JobState, NewJob, Query, Reject
-from fairlead.storage.sqlite_file import check_effect
+from fairlead.storage.job_rows import (
+    COLUMNS,
+    OVER,
+    Dialect,
+    begin_job,
+    check_effect,
+    parts_of,
+    read_job,
+)
+from fairlead.storage.jobs import Added, Claim, Ending, Job, JobState, NewJob, Query, Reject
+from fairlead.storage.sqlite_claims import head_of, is_running, lift, with_newest
+from fairlead.storage.sqlite_turn import Turn
 
-# A claim looks at so many jobs that are due at most; where all of them had to be parked, the next claim goes on.
-_MOST_LOOKS = 1000
-
-Tallies = Counter[tuple[str, int, str, str, str]]
 _ALL = ", ".join(COLUMNS)
 _NEW = (
     "id, kind, source, name, state, key, fingerprint, subject, position, created_at, run_at, generation, owner, "
@@ -28,32 +27,12 @@ _NEW = (
 _INSERT = f"INSERT INTO fairlead_jobs ({_NEW}) VALUES ({', '.join('?' * 15)})"  # noqa: S608  # our own words
 _BY_KEY = f"SELECT {_ALL} FROM fairlead_jobs WHERE kind = ? AND key = ? AND source = ?"  # noqa: S608
 _HELD = "id = ? AND owner = ? AND generation = ? AND state = 1"
-_OF_SUBJECT = "kind = ? AND source = ? AND subject = ?"
-_TAKE = (
-    "UPDATE fairlead_jobs SET state = 1, parked = 0, generation = generation + 1, owner = ?, lease_until = ? "  # noqa: S608
-    f"WHERE id = ? RETURNING {_ALL}"
+_DIALECT = Dialect(
+    order="id DESC",
+    before="id < ?",
+    first="id >= (SELECT id FROM fairlead_jobs WHERE created_at >= ? ORDER BY created_at, id LIMIT 1)",
+    last="id <= (SELECT id FROM fairlead_jobs WHERE created_at < ? ORDER BY created_at DESC, id DESC LIMIT 1)",
 )
-
-
-class Turn:
-    """One transaction: its connection, its time, and what is counted in it. `tallies` are written when it ends."""
-
-    def __init__(self, connection: Any, now: float) -> None:
-        self.db = connection
-        self.now = now
-        self.tallies: Tallies = Counter()
-
-    def count(self, kind: str, source: str, name: str, what: str) -> None:
-        """Count one."""
-        self.tallies[kind, hour_of(self.now), source, name, what] += 1
-
-    def write_tallies(self, tallies: Tallies) -> None:
-        """Write down what was counted."""
-        self.db.executemany(
-            "INSERT INTO fairlead_tallies (kind, hour, source, name, what, count) VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET count = count + excluded.count",
-            [(*key, count) for key, count in sorted(tallies.items())],
-        )
 
 
 # --- Adding -------------------------------------------------------------------------------------------------------
@@ -81,7 +60,7 @@ def add(turn: Turn, jobs: Sequence[NewJob]) -> list[Added]:
             begins = _is_next(turn, new)
         job = begin_job(new, last, turn.now, begins=begins)
         if begins:
-            job = _with_newest(turn, job)
+            job = with_newest(turn, job)
         if new.key is not None:
             here[new.kind, new.source, new.key] = job
         rows.append(_row(job))
@@ -123,129 +102,13 @@ def _row(job: Job) -> tuple[Any, ...]:
 def _is_next(turn: Turn, new: NewJob) -> bool:
     """Whether nothing of its subject runs, or is due before it."""
     subject = (new.kind, new.source, new.subject)
-    if _is_running(turn, subject):
+    if is_running(turn, subject):
         return False
-    head = _head(turn, subject)
+    head = head_of(turn, subject)
     if head is None:
         return True
     position = head[1]
     return position is not None and new.position is not None and new.position < position
-
-
-# --- Claiming -----------------------------------------------------------------------------------------------------
-
-
-def claim(turn: Turn, kinds: Sequence[str], owner: str, lease_s: float, limit: int) -> list[Job]:
-    """Take what is due, in the order in which it became due."""
-    for kind in kinds:
-        _take_back(turn, kind, limit)
-    taken: list[Job] = []
-    looks = 0
-    while len(taken) < limit and looks < _MOST_LOOKS:
-        due = _due(turn, kinds, max(limit - len(taken), 16))
-        if not due:
-            break
-        looks += len(due)
-        for identifier, kind, source, subject, _ in due:
-            if len(taken) == limit:
-                break
-            first = identifier if subject is None else _choose(turn, identifier, (kind, source, subject))
-            if first is not None:
-                row = turn.db.execute(_TAKE, (owner, turn.now + lease_s, first)).fetchone()
-                taken.append(_with_newest(turn, read_job(row)))
-    return taken
-
-
-def _due(turn: Turn, kinds: Sequence[str], most: int) -> list[tuple[int, str, str, str | None, float]]:
-    found: list[tuple[int, str, str, str | None, float]] = []
-    for kind in kinds:
-        found += turn.db.execute(
-            "SELECT id, kind, source, subject, run_at FROM fairlead_jobs INDEXED BY fairlead_jobs_due "
-            "WHERE kind = ? AND state = 0 AND parked = 0 AND run_at <= ? ORDER BY run_at, id LIMIT ?",
-            (kind, turn.now, most),
-        )
-    return sorted(found, key=lambda each: (each[4], each[0]))[:most]
-
-
-def _choose(turn: Turn, identifier: int, subject: tuple[str, str, str]) -> int | None:
-    """Return which of a subject is to begin now; park the one that was found where it is not that one.
-
-    Something must be left that will lift what is parked: one that runs, or that is about to.
-    """
-    (state,) = turn.db.execute("SELECT state FROM fairlead_jobs WHERE id = ?", (identifier,)).fetchone()
-    if state != JobState.WAITING:  # begun in this turn already, before others of its subject
-        return None
-    first = None
-    if not _is_running(turn, subject):
-        head = _head(turn, subject)
-        first = head[0] if head else identifier
-    if first != identifier:
-        turn.db.execute("UPDATE fairlead_jobs SET parked = 1 WHERE id = ?", (identifier,))
-    return first
-
-
-def _is_running(turn: Turn, subject: tuple[Any, ...]) -> bool:
-    sql = (
-        "SELECT 1 FROM fairlead_jobs INDEXED BY fairlead_jobs_open "  # noqa: S608  # our own words
-        f"WHERE {_OF_SUBJECT} AND state = 1 AND state < 2 LIMIT 1"
-    )
-    return turn.db.execute(sql, subject).fetchone() is not None
-
-
-def _head(turn: Turn, subject: tuple[Any, ...]) -> tuple[int, int | None] | None:
-    """Return the id and the position of what is due first of a subject: what is parked is due."""
-    sql = (
-        "SELECT id, position FROM fairlead_jobs INDEXED BY fairlead_jobs_open "  # noqa: S608
-        f"WHERE {_OF_SUBJECT} AND state = 0 AND state < 2 AND parked = ? AND run_at <= ? ORDER BY position, id LIMIT 1"
-    )
-    heads = [row for parked in (0, 1) if (row := turn.db.execute(sql, (*subject, parked, turn.now)).fetchone())]
-    return min(heads, key=lambda head: (head[1] is not None, head[1] or 0, head[0]), default=None)
-
-
-def _with_newest(turn: Turn, job: Job) -> Job:
-    if job.subject is None:
-        return job
-    sql = f"SELECT newest FROM fairlead_subjects WHERE {_OF_SUBJECT}"  # noqa: S608
-    row = turn.db.execute(sql, (job.kind, job.source, job.subject)).fetchone()
-    if row is None:
-        return job
-    fields = {name: getattr(job, name) for name in COLUMNS}
-    return Job(**fields, newest=row[0])
-
-
-def _take_back(turn: Turn, kind: str, most: int) -> None:
-    """Let what a dead process left wait again, or set it aside where that happened too often."""
-    lost = turn.db.execute(
-        "SELECT id, kind, source, name, subject, crashes FROM fairlead_jobs INDEXED BY fairlead_jobs_lease "
-        "WHERE kind = ? AND state = 1 AND lease_until <= ? ORDER BY lease_until LIMIT ?",
-        (kind, turn.now, most),
-    ).fetchall()
-    for identifier, _, source, name, subject, crashes in lost:
-        is_dead = crashes + 1 >= MOST_CRASHES
-        turn.db.execute(
-            "UPDATE fairlead_jobs SET crashes = crashes + 1, owner = NULL, lease_until = NULL, state = ?, error = ?, "
-            "finished_at = ? WHERE id = ?",
-            (
-                int(JobState.DEAD if is_dead else JobState.WAITING),
-                CRASHED if is_dead else None,
-                turn.now if is_dead else None,
-                identifier,
-            ),
-        )
-        if is_dead:
-            turn.count(kind, source, name, "dead")
-            _lift(turn, (kind, source, subject))
-
-
-def _lift(turn: Turn, subject: tuple[Any, ...]) -> None:
-    """Let the first of a subject that is parked be found again."""
-    if subject[2] is not None:
-        turn.db.execute(
-            "UPDATE fairlead_jobs SET parked = 0 WHERE id = (SELECT id FROM fairlead_jobs "  # noqa: S608
-            f"INDEXED BY fairlead_jobs_open WHERE {_OF_SUBJECT} AND state = 0 AND state < 2 AND parked = 1 "
-            "ORDER BY position, id LIMIT 1)",
-            subject,
-        )
 
 
 # --- While one has it ---------------------------------------------------------------------------------------------
@@ -311,7 +174,7 @@ def finish(turn: Turn, ending: Ending) -> bool:
             "ON CONFLICT DO UPDATE SET newest = max(newest, excluded.newest)",
             (kind, source, subject, position),
         )
-    _lift(turn, (kind, source, subject))
+    lift(turn, (kind, source, subject))
     for effect in ending.effects:
         turn.db.execute(effect.sql, effect.parameters)
     return True
@@ -328,7 +191,7 @@ def cancel(turn: Turn, identifier: int) -> bool:
         (turn.now, identifier),
     ).fetchone()
     if row:
-        _lift(turn, row)
+        lift(turn, row)
     return bool(row)
 
 
@@ -377,8 +240,11 @@ def count_rejects(turn: Turn, rejects: Sequence[Reject]) -> None:
 def find_ids(db: Any, query: Query, states: Sequence[JobState]) -> list[int]:
     """Return the ids of what fits, newest first."""
     found: list[int] = []
-    for part in parts_of(query, states):
-        sql = select_ids(part, "fairlead_jobs", f" INDEXED BY fairlead_jobs_{part.index}")
+    for part in parts_of(query, _DIALECT, states):
+        sql = (
+            f"SELECT id FROM fairlead_jobs INDEXED BY fairlead_jobs_{part.index} "  # noqa: S608  # our own words
+            f"WHERE {part.where} ORDER BY {_DIALECT.order} LIMIT ?"
+        )
         found += [identifier for (identifier,) in db.execute(sql, (*part.values, query.limit))]
     return sorted(found, reverse=True)[: query.limit]
 

@@ -17,7 +17,7 @@ from fairlead.storage import sqlite_jobs
 from fairlead.storage.jobs import NewJob
 from fairlead.storage.lane import Task
 from fairlead.storage.sqlite_file import Now, SqliteFile, refuse
-from fairlead.storage.sqlite_jobs import Turn
+from fairlead.storage.sqlite_turn import Tallies, Turn
 
 
 class Write:
@@ -75,7 +75,7 @@ class Writer:
 
     def _write(self, tasks: Sequence[Task]) -> None:
         turn = Turn(self._db, self._now())
-        tallies: sqlite_jobs.Tallies = Counter()
+        tallies: Tallies = Counter()
         adds = [task for task in tasks if task.work.jobs is not None]
         merged = [new for task in adds for new in task.work.jobs]
         if len(adds) > 1 and (added := self._try(turn, tallies, partial(sqlite_jobs.add, turn, merged))) is not None:
@@ -92,7 +92,7 @@ class Writer:
         turn.write_tallies(tallies)
         self._db.execute("COMMIT")
 
-    def _try(self, turn: Turn, tallies: sqlite_jobs.Tallies, work: Callable[[], Any]) -> Any:
+    def _try(self, turn: Turn, tallies: Tallies, work: Callable[[], Any]) -> Any:
         """Do something within a savepoint; None where it cannot be done, and nothing is left of it."""
         try:
             return self._save(turn, tallies, work)
@@ -101,7 +101,7 @@ class Writer:
                 raise
             return None
 
-    def _do(self, turn: Turn, tallies: sqlite_jobs.Tallies, task: Task, work: Callable[[], Any]) -> None:
+    def _do(self, turn: Turn, tallies: Tallies, task: Task, work: Callable[[], Any]) -> None:
         try:
             task.result = self._save(turn, tallies, work)
         except Exception as error:  # what a caller gave may be wrong in any way
@@ -109,7 +109,7 @@ class Writer:
                 raise
             task.error = refuse(error)
 
-    def _save(self, turn: Turn, tallies: sqlite_jobs.Tallies, work: Callable[[], Any]) -> Any:
+    def _save(self, turn: Turn, tallies: Tallies, work: Callable[[], Any]) -> Any:
         self._db.execute("SAVEPOINT one")
         turn.tallies = Counter()
         try:
