@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 RUN_READY := $(VENV)/ready-to-run
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix docs bench rivals lock clean
+.PHONY: help demo test check fix docs bench chaos rivals lock clean
 
 help:  ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ docs: $(READY)  ## Build the documentation into build/docs.
 
 bench: $(READY)  ## Measure what the README and the docs state.
 	$(BIN)/python bench/run.py
+
+chaos: $(READY)  ## Kill an application a hundred times on each store, and count what was lost.
+	$(BIN)/python tests/crashes.py
 
 rivals: $(VENV)-rivals/ready  ## Run the cases of the resilience suite on other libraries, and write their page.
 	$(VENV)-rivals/bin/python bench/rivals/run.py

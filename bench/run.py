@@ -15,7 +15,9 @@ from importlib import import_module
 
 from harness import Sheet
 
-SCRIPTS = ("start", "call", "proxy", "memory", "breaker", "strategies", "cache", "shared", "pipeline", "brownout")
+SCRIPTS = (
+    "start", "call", "proxy", "memory", "breaker", "strategies", "cache", "shared", "pipeline", "brownout", "webhooks",
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str]) -> int:
