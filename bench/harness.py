@@ -37,8 +37,9 @@ class Limit(NamedTuple):
 class Sheet:
     """Prints figures as they are found, and knows which limits were missed. A quick one only shows that all runs."""
 
-    def __init__(self, *, is_quick: bool = False) -> None:
+    def __init__(self, *, is_quick: bool = False, is_large: bool = False) -> None:
         self.is_quick = is_quick
+        self.is_large = is_large
         self.missed: list[str] = []
 
     def pick(self, usual: T, *, quick: T) -> T:

@@ -11,7 +11,7 @@ from typing import Any
 from fairlead.errors import InvalidArgumentError, StorageError
 from fairlead.storage.job_rows import COLUMNS, OVER, begin_job, check_effect, read_job
 from fairlead.storage.jobs import Added, Claim, Ending, Job, JobState, NewJob, Query, Reject
-from fairlead.storage.postgres_reads import select_ids
+from fairlead.storage.postgres_reads import fetch_planned, select_ids
 from fairlead.storage.postgres_turn import Subject, Turn, columns_of
 
 ALL = ", ".join(f"j.{name}" for name in COLUMNS)
@@ -277,13 +277,12 @@ async def cancel(turn: Turn, identifier: int) -> bool:
 async def again(turn: Turn, query: Query, run_at: float) -> int:
     """Make what is over wait again."""
     ids, values = select_ids(query, OVER)
-    rows = await turn.fetch(
+    sql = (
         "UPDATE {s}.jobs SET state = 0, run_at = $1, failures = 0, crashes = 0, error = NULL, finished_at = NULL, "  # noqa: S608
         "progress = 0, mark = CASE WHEN state = 2 THEN ''::bytea ELSE mark END "
-        f"WHERE id = ANY (ARRAY({ids})) AND state >= 2 RETURNING id",
-        run_at,
-        *values,
+        f"WHERE id = ANY (ARRAY({ids})) AND state >= 2 RETURNING id"
     )
+    rows = await fetch_planned(turn.connection, sql.replace("{s}", turn.schema), run_at, *values)
     turn.has_news = turn.has_news or bool(rows)
     return len(rows)
 

@@ -191,7 +191,7 @@ class Link:
             "password": options.password.reveal() if options.password else None,
             "ssl": options.ssl,
             "timeout": CONNECT_S,
-            "server_settings": {"application_name": "fairlead", "lock_timeout": f"{COMMAND_S / 2:g}s"},
+            "server_settings": {"application_name": "fairlead", "jit": "off", "lock_timeout": f"{COMMAND_S / 2:g}s"},
         }
 
     async def lend(self) -> AbstractAsyncContextManager[Any]:

@@ -53,7 +53,17 @@ async def list_jobs(db: Any, schema: str, query: Query) -> list[Job]:
     """Return what fits, newest first."""
     ids, values = select_ids(query, STATES, first=1)
     sql = f"SELECT {_SHORT} FROM {{s}}.jobs WHERE id = ANY (ARRAY({ids})) ORDER BY id DESC"  # noqa: S608  # our own words
-    return [read_job(row) for row in await db.fetch(sql.replace("{s}", schema), *values)]
+    return [read_job(row) for row in await fetch_planned(db, sql.replace("{s}", schema), *values)]
+
+
+async def fetch_planned(db: Any, sql: str, *values: Any) -> list[Any]:
+    """Run a statement by a plan for these very values: one for any values would not know how much a bound leaves out.
+
+    A statement without a name is planned anew each time.
+    """
+    statement = await db.prepare(sql, name="")
+    rows: list[Any] = await statement.fetch(*values)
+    return rows
 
 
 async def first_due(db: Any, schema: str, kinds: Sequence[str]) -> float | None:

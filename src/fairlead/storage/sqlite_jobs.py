@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fairlead.errors import InvalidArgumentError
@@ -10,6 +10,7 @@ from fairlead.storage.job_rows import (
     COLUMNS,
     OVER,
     Dialect,
+    Part,
     begin_job,
     check_effect,
     parts_of,
@@ -240,13 +241,22 @@ def count_rejects(turn: Turn, rejects: Sequence[Reject]) -> None:
 def find_ids(db: Any, query: Query, states: Sequence[JobState]) -> list[int]:
     """Return the ids of what fits, newest first."""
     found: list[int] = []
-    for part in parts_of(query, _DIALECT, states):
-        sql = (
-            f"SELECT id FROM fairlead_jobs INDEXED BY fairlead_jobs_{part.index} "  # noqa: S608  # our own words
-            f"WHERE {part.where} ORDER BY {_DIALECT.order} LIMIT ?"
-        )
-        found += [identifier for (identifier,) in db.execute(sql, (*part.values, query.limit))]
+    for part in sqlite_parts(query, states):
+        found += [identifier for (identifier,) in db.execute(select_part(part), (*part.values, query.limit))]
     return sorted(found, reverse=True)[: query.limit]
+
+
+def sqlite_parts(query: Query, states: Sequence[JobState]) -> Iterator[Part]:
+    """Yield the parts of a query."""
+    return parts_of(query, _DIALECT, states)
+
+
+def select_part(part: Part) -> str:
+    """Return the statement for the ids of a part; its last value is how many."""
+    return (
+        f"SELECT id FROM fairlead_jobs INDEXED BY fairlead_jobs_{part.index} "  # noqa: S608  # our own words
+        f"WHERE {part.where} ORDER BY {_DIALECT.order} LIMIT ?"
+    )
 
 
 def check(turn: Turn) -> None:
