@@ -15,6 +15,7 @@ from fairlead import capabilities, providers
 from fairlead.errors import FairleadError, TransportError
 from fairlead.model.outcome import Effect
 from fairlead.spec.provider import Auth, Basic, Bearer, Hmac, Provider, SigV4
+from fairlead.spec.webhook import BasicScheme, Challenge, EitherScheme, HmacScheme, Scheme
 
 
 class Declared(NamedTuple):
@@ -45,6 +46,18 @@ def fields_of(auth: Auth) -> set[str]:
             return {identity, secret}
         case keys:
             return {key.field for key in keys}
+
+
+def fields_of_scheme(scheme: Scheme) -> set[str]:
+    match scheme:
+        case EitherScheme(by_header=(_, first), otherwise=second):
+            return fields_of_scheme(first) | fields_of_scheme(second)
+        case BasicScheme(user=user, password=password):
+            return {user, password}
+        case HmacScheme(field=field, challenge=Challenge(token=token, topic=topic)):
+            return {field, *(pair[1] for pair in (token, topic) if pair)}
+        case single:
+            return {single.field}
 
 
 def test_there_are_providers() -> None:
@@ -93,7 +106,7 @@ def test_it_signs_with_credentials_that_it_asks_for(declared: Declared) -> None:
 
 @each_provider
 def test_its_capabilities_are_known_and_made_for_a_connection(declared: Declared) -> None:
-    assert declared.provider.capabilities
+    assert declared.provider.capabilities or declared.provider.webhooks
     assert declared.provider.capabilities.keys() <= CAPABILITIES
     for make in declared.provider.capabilities.values():
         made = make("my-connection")
@@ -105,6 +118,9 @@ def test_its_capabilities_are_known_and_made_for_a_connection(declared: Declared
 
 @each_provider
 def test_it_can_be_tried_by_a_read(declared: Declared) -> None:
+    if not declared.provider.capabilities:
+        assert declared.provider.probe is None, "There is nothing yet that a probe would speak for."
+        return
     assert declared.provider.probe is not None
     operation = declared.provider.probe()
     assert next(operation).effect is Effect.READ
@@ -137,6 +153,9 @@ def test_its_rules_have_evidence_and_can_be_reached(declared: Declared) -> None:
 @each_provider
 def test_its_terms_have_a_source(declared: Declared) -> None:
     terms = declared.provider.terms
+    if not declared.provider.capabilities:
+        assert terms is None, "Nothing is asked, so no answer is kept."
+        return
     assert terms is not None
     assert re.search(r"\d{4}", terms.source), "Say where the terms were read, and when."
     assert terms.cache_max_age_s is None or terms.cache_max_age_s >= 0
@@ -144,4 +163,15 @@ def test_its_terms_have_a_source(declared: Declared) -> None:
 
 @each_provider
 def test_it_says_what_it_hands_on(declared: Declared) -> None:
-    assert declared.provider.data_sent
+    assert bool(declared.provider.data_sent) == bool(declared.provider.capabilities)
+
+
+@each_provider
+def test_its_webhooks_are_whole(declared: Declared) -> None:
+    webhooks = declared.provider.webhooks
+    if webhooks is None:
+        return
+    credentials = {each.name: each for each in declared.provider.credentials}
+    assert set(webhooks.secrets) == fields_of_scheme(webhooks.scheme)
+    assert {credentials[name].is_required for name in webhooks.secrets} == {False}
+    assert re.search(r"\d{4}", webhooks.source), "Say where it is known from, and when that was read."

@@ -67,5 +67,6 @@ def new_table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
     """Return an empty table; `numbers` names the columns that stand to the right."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left")
+        # What does not fit goes on in the next line: half an address leads nowhere.
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     return table

@@ -46,7 +46,7 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
     help="The file to write.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the file.")
-@click.option("--yes", "-y", is_flag=True, help="Ask nothing: without --provider, connect all of them.")
+@click.option("--yes", "-y", is_flag=True, help="Ask nothing: without --provider, connect all that serve a capability.")
 @with_json
 def command(names: tuple[str, ...], output: str, *, force: bool, yes: bool, as_json: bool) -> None:
     """Write a first configuration, and say which variables to set.
@@ -56,7 +56,7 @@ def command(names: tuple[str, ...], output: str, *, force: bool, yes: bool, as_j
     """
     if not force:
         refuse_existing(output)
-    chosen = names or (tuple(provider_names()) if yes else ask())
+    chosen = names or (serving() if yes else ask())
     providers = {name: provider_named(name) for name in chosen}
     write_settings(output, render_settings(providers), may_overwrite=force)
     needed = list(variables(providers))
@@ -67,6 +67,11 @@ def command(names: tuple[str, ...], output: str, *, force: bool, yes: bool, as_j
         print_what_to_do(output, providers, needed, following)
 
 
+def serving() -> tuple[str, ...]:
+    """Return the providers that serve a capability; the others only send to us."""
+    return tuple(name for name in provider_names() if provider_named(name).capabilities)
+
+
 def ask() -> tuple[str, ...]:
     """Ask which providers to connect, and in which order."""
     if not os.isatty(0):
@@ -75,9 +80,10 @@ def ask() -> tuple[str, ...]:
     table = new_table("", "provider", "title", "serves", numbers=("",))
     for number, name in enumerate(names, 1):
         provider = provider_named(name)
-        table.add_row(f"{number}", plain(name), plain(provider.title), ", ".join(provider.capabilities))
+        serves = [*provider.capabilities, *(["webhooks"] if provider.webhooks else [])]
+        table.add_row(f"{number}", plain(name), plain(provider.title), ", ".join(serves))
     err.print(table)
-    everything = " ".join(map(str, range(1, len(names) + 1)))
+    everything = " ".join(str(names.index(name) + 1) for name in serving())
     chosen: tuple[str, ...] = click.prompt(
         "\nWhich ones, by number or name? The first is asked first",
         default=everything,

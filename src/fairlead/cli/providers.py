@@ -63,6 +63,8 @@ def features(found: Found) -> Table:
             has = ", ".join(each.name for each in operations if each.is_supported)
             lacks = ", ".join(each.name for each in operations if not each.is_supported)
             table.add_row(plain(name), capability, has, lacks)
+        if provider.webhooks:
+            table.add_row(plain(name), "webhooks", "neutral events" if provider.webhooks.normalise else "events", "")
     return table
 
 

@@ -23,6 +23,7 @@ class WebhookReason(StrEnum):
     WRONG_HOST = "wrong_host"
     BAD_CERTIFICATE = "bad_certificate"
     WRONG_AUDIENCE = "wrong_audience"
+    REPLAYED = "replayed"
     NO_SECRET = "no_secret"  # noqa: S105  # likewise
 
     @property
@@ -41,6 +42,7 @@ _MEANINGS = {
     WebhookReason.WRONG_HOST: "The delivery names an address for its certificate that is not the vendor's.",
     WebhookReason.BAD_CERTIFICATE: "The certificate that the delivery names cannot be used, or is not valid now.",
     WebhookReason.WRONG_AUDIENCE: "The delivery is the vendor's, and meant for somebody else.",
+    WebhookReason.REPLAYED: "The delivery carries what may be used once, and has been, with something else in it.",
     WebhookReason.NO_SECRET: "The connection lacks what deliveries are verified with.",
 }
 

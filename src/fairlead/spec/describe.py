@@ -10,6 +10,8 @@ import msgspec
 
 from fairlead.model.outcome import Effect
 from fairlead.spec.provider import Credential, Plan, Provider, QuotaReset, Terms
+from fairlead.spec.webhook import Webhooks
+from fairlead.spec.webhook_text import scheme_text
 
 _SPANS = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}
 _RESETS = {QuotaReset.MIDNIGHT_UTC: "daily, at midnight UTC", QuotaReset.MONTH_UTC: "monthly, in UTC"}
@@ -32,6 +34,15 @@ class ErrorFeature(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str
 
 
+class WebhookFeature(msgspec.Struct, frozen=True, kw_only=True):
+    """What the vendor sends of its own accord, and how it is verified."""
+
+    verified_by: str
+    secrets: Sequence[str]
+    has_neutral_events: bool
+    source: str
+
+
 class Description(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a provider declares and a program can read."""
 
@@ -51,6 +62,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     terms: Terms | None
     data_sent: Sequence[str]
     has_probe: bool
+    webhooks: WebhookFeature | None
 
 
 def describe(provider: Provider) -> Description:
@@ -76,6 +88,18 @@ def describe(provider: Provider) -> Description:
         terms=provider.terms,
         data_sent=provider.data_sent,
         has_probe=provider.probe is not None,
+        webhooks=_webhooks(provider.webhooks),
+    )
+
+
+def _webhooks(declared: Webhooks | None) -> WebhookFeature | None:
+    if declared is None:
+        return None
+    return WebhookFeature(
+        verified_by=scheme_text(declared.scheme),
+        secrets=declared.secrets,
+        has_neutral_events=declared.normalise is not None,
+        source=declared.source,
     )
 
 
@@ -139,12 +163,21 @@ def iter_facts(provider: Provider) -> Iterator[tuple[str, str, str]]:
         yield "repeats", "header", provider.idempotency_header
     for rule in provider.errors:
         yield "its own errors", f"{rule.status} {rule.code or ''}".strip(), f"{rule.error.code}: {rule.evidence}"
+    yield from _webhook_facts(provider.webhooks)
     if provider.data_sent:
         yield "data", "sent", ", ".join(provider.data_sent)
     if provider.terms:
         yield "terms", "answers kept", keeping_text(provider.terms)
         yield "terms", "attribution", provider.terms.attribution or "none asked for"
         yield "terms", "source", provider.terms.source
+
+
+def _webhook_facts(declared: Webhooks | None) -> Iterator[tuple[str, str, str]]:
+    if declared is None:
+        return
+    yield "webhooks", "verified by", scheme_text(declared.scheme)
+    yield "webhooks", "events", "neutral, beside the vendor's" if declared.normalise else "the vendor's"
+    yield "webhooks", "source", declared.source
 
 
 def plan_text(plan: Plan) -> str:

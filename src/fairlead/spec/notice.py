@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from fairlead.errors import WebhookError, WebhookReason
+from fairlead.errors import InvalidArgumentError, WebhookError, WebhookReason
+from fairlead.model.money import Money
 
 T = TypeVar("T")
 
@@ -56,6 +59,29 @@ def instant(text: str | None) -> float | None:
 def position(seconds: float | None) -> int | None:
     """Return a time in whole microseconds, as `Notice.position` has it."""
     return None if seconds is None else round(seconds * 1_000_000)
+
+
+def money(minor: int | None, currency: str | None) -> Money | None:
+    """Return an amount in the smallest unit; None where it, or a currency that ISO 4217 knows, is not told."""
+    return None if minor is None or not currency or len(currency) != len("EUR") else Money(minor, currency.upper())
+
+
+def decimal_money(amount: str | None, currency: str | None) -> Money | None:
+    """Return an amount written as a decimal; None where it, or its currency, is not told, or cannot be."""
+    try:
+        return Money.of(amount, currency) if amount and currency else None
+    except InvalidArgumentError:
+        return None
+
+
+def content_key(body: bytes | msgspec.Raw) -> str:
+    """Return what tells repeats apart where the vendor has no id for its events: the same content is the same event."""
+    return f"sha256:{hashlib.sha256(bytes(body)).hexdigest()}"
+
+
+def only(texts: Sequence[str] | None) -> str | None:
+    """Return the only one of several; of more than one, or of none, None."""
+    return texts[0] if texts and len(texts) == 1 else None
 
 
 def _malformed() -> WebhookError:

@@ -26,6 +26,8 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True):
     signatures: tuple[str, ...]
     #: Seconds since 1970, as it came.
     timestamp: str | None = None
+    #: What is signed, and used for this delivery alone.
+    nonce: str | None = None
 
 
 class Challenge(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +105,8 @@ class Certified(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: float | None = None
     #: To be read once the signature holds: that is how a subscription is agreed to.
     confirm_url: str | None = None
+    #: What is signed, and used for this delivery alone.
+    nonce: str | None = None
 
 
 class CertificateScheme(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +131,8 @@ class JwtScheme(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     hash_claim: str
+    #: The claim that is another one in each delivery (RFC 7519 §4.1.7).
+    nonce_claim: str = "jti"
     tolerance_s: float | None = TOLERANCE_S
     field: str = "webhook_secret"
 
@@ -168,7 +174,8 @@ class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[str, ...]
     #: Cuts a verified delivery into its events; raises `WebhookError` for what it cannot read.
     split: Callable[[Incoming], Sequence[Notice]]
-    #: The vendor's type and the body of one notice -> what it means, or None where there is no neutral word for it.
+    #: The vendor's type and the body of one notice -> what it means, or None where there is no neutral word for it;
+    #: raises `WebhookError` for a body that is not as the vendor has it.
     normalise: Callable[[str, bytes], Event | None] | None = None
     #: How a delivery that was taken is answered, where 200 will not do.
     acknowledge: Reply = Reply()

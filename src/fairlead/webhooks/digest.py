@@ -23,15 +23,21 @@ _PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
 _MOST_SIGNATURES = 16
 
 
-def check_digest(scheme: HmacScheme, incoming: Incoming, secrets: Secrets, *, now: float) -> None:
-    """Raise `WebhookError` unless one of the secrets signed this delivery, and did so just now."""
+def check_digest(scheme: HmacScheme, incoming: Incoming, secrets: Secrets, *, now: float) -> str | None:
+    """Raise `WebhookError` unless one of the secrets signed this delivery, and did so just now; return its nonce.
+
+    Where no time is signed, the signature itself stands for the delivery: else it could be sent again, with another id
+    beside it, for ever.
+    """
     keys = values_of(secrets, scheme.field)
     signed = scheme.find(incoming) if scheme.find else _read(scheme, incoming)
     signed_at = None if signed.timestamp is None else parse_seconds(signed.timestamp)
     if not any(_matches(scheme, key, incoming, signed) for key in keys):
         raise WebhookError.of(WebhookReason.BAD_SIGNATURE)
-    if signed_at is not None:
-        check_time(signed_at, scheme.tolerance_s, now=now)
+    if signed_at is None:
+        return signed.nonce or signed.signatures[0]
+    check_time(signed_at, scheme.tolerance_s, now=now)
+    return signed.nonce
 
 
 def sign_text(scheme: HmacScheme, key: str, message: bytes) -> str:

@@ -18,8 +18,11 @@ from fairlead.webhooks.secrets import Secrets, is_agreed, values_of
 _TOKEN = re.compile(r"[Bb]earer ([A-Za-z0-9_-]{1,1024})\.([A-Za-z0-9_-]{1,8192})\.([A-Za-z0-9_-]{43})")
 
 
-def check_jwt(scheme: JwtScheme, incoming: Incoming, secrets: Secrets, *, now: float) -> None:
-    """Raise `WebhookError` unless the token is signed with one of the secrets, is of now, and is for this body."""
+def check_jwt(scheme: JwtScheme, incoming: Incoming, secrets: Secrets, *, now: float) -> str | None:
+    """Raise `WebhookError` unless the token is signed with one of the secrets, is of now, and is for this body.
+
+    Returns its nonce, where it has one.
+    """
     keys = values_of(secrets, scheme.field)
     given = incoming.headers.get("authorization", "")
     if not given:
@@ -34,6 +37,8 @@ def check_jwt(scheme: JwtScheme, incoming: Incoming, secrets: Secrets, *, now: f
     claims = _decode(token[2])
     _check_body(claims.get(scheme.hash_claim), incoming.body)
     _check_times(claims, scheme.tolerance_s, now=now)
+    nonce = claims.get(scheme.nonce_claim)
+    return nonce if isinstance(nonce, str) else None
 
 
 def _check_body(given: Any, body: bytes) -> None:

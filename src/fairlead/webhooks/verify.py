@@ -34,6 +34,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     is_accepted: bool
     #: The answer, where there is nothing to take.
     reply: Reply | None = None
+    #: What the vendor uses for one delivery alone. Whoever stores them refuses, as `replayed`, one whose nonce came
+    #: before with other notices; with the same ones it is a repeat, which is answered like the first.
+    nonce: str | None = None
     #: The delivery asked us to agree to a subscription, and we did.
     is_confirmation: bool = False
 
@@ -69,19 +72,17 @@ def _verify(scheme: Single, incoming: Incoming, secrets: Secrets, now: float) ->
         case PublicKeyScheme():
             check_public_key(scheme, incoming, secrets, now=now)
         case JwtScheme():
-            check_jwt(scheme, incoming, secrets, now=now)
+            return Verdict(is_accepted=True, nonce=check_jwt(scheme, incoming, secrets, now=now))
     return _ACCEPTED
 
 
 def _verify_digest(scheme: HmacScheme, incoming: Incoming, secrets: Secrets, now: float) -> Verdict:
-    if scheme.challenge is None:
-        check_digest(scheme, incoming, secrets, now=now)
-        return _ACCEPTED
-    asked = answer_open(scheme.challenge, scheme, incoming, secrets)
-    if asked is None:
-        check_digest(scheme, incoming, secrets, now=now)
-        asked = answer_signed(scheme.challenge, incoming)
-    return _ACCEPTED if asked is None else Verdict(is_accepted=False, reply=asked)
+    asked = answer_open(scheme.challenge, scheme, incoming, secrets) if scheme.challenge else None
+    if asked is not None:
+        return Verdict(is_accepted=False, reply=asked)
+    nonce = check_digest(scheme, incoming, secrets, now=now)
+    asked = answer_signed(scheme.challenge, incoming) if scheme.challenge else None
+    return Verdict(is_accepted=asked is None, reply=asked, nonce=nonce)
 
 
 def _verify_certified(scheme: CertificateScheme, incoming: Incoming, secrets: Secrets, now: float) -> Lookup[Verdict]:
@@ -92,7 +93,7 @@ def _verify_certified(scheme: CertificateScheme, incoming: Incoming, secrets: Se
     answer = yield Fetch(certified.certificate_url, is_kept=True)
     check_certified(certified, answer, tolerance_s=scheme.tolerance_s, now=now)
     if certified.confirm_url is None:
-        return _ACCEPTED
+        return Verdict(is_accepted=True, nonce=certified.nonce)
     answer = yield Fetch(certified.confirm_url)
     if answer.status != 200:
         raise UnavailableError("The vendor did not take our word that we want its deliveries.", status=answer.status)

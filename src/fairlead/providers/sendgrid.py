@@ -1,0 +1,116 @@
+"""Twilio SendGrid: what it tells of emails.
+
+Facts: sendgrid-python test_eventwebhook.py (76788e7), the page 'Event Webhook Reference'; read 2026-11-25. How old a
+signature may be is not said there, nor whether a repeat, of which there are some for 24 hours, is signed anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from fairlead.capabilities.news.email import Bounce, EmailNews
+from fairlead.model.event import Event, Notice
+from fairlead.model.incoming import Incoming
+from fairlead.spec.notice import content_key, parse_json, position
+from fairlead.spec.provider import Credential, Provider
+from fairlead.spec.webhook import PublicKeyScheme, Webhooks
+
+_REPEATED_FOR_S = 25 * 3600.0
+_TYPES = {
+    "delivered": "email.delivered",
+    "deferred": "email.deferred",
+    "bounce": "email.bounced",
+    "dropped": "email.dropped",
+    "spamreport": "email.complained",
+    "unsubscribe": "email.unsubscribed",
+    "group_unsubscribe": "email.unsubscribed",
+    "open": "email.opened",
+    "click": "email.clicked",
+}
+
+
+class _Event(msgspec.Struct, frozen=True):
+    event: str
+    sg_event_id: str | None = None
+    sg_message_id: str | None = None
+    timestamp: float | None = None
+    email: str | None = None
+    type: str | None = None
+    status: str | None = None
+    reason: str | None = None
+    response: str | None = None
+    url: str | None = None
+
+    @property
+    def message(self) -> str | None:
+        """The id that sending answers with: what stands before the first dot."""
+        return self.sg_message_id.partition(".")[0] if self.sg_message_id else None
+
+
+def split(incoming: Incoming) -> tuple[Notice, ...]:
+    """Return the events of a delivery: a list of them."""
+    parts: list[msgspec.Raw] = parse_json(incoming.body, list[msgspec.Raw])
+    return tuple(_notices(parts))
+
+
+def _notices(parts: list[msgspec.Raw]) -> Iterator[Notice]:
+    for part in parts:
+        event: _Event = parse_json(part, _Event)
+        yield Notice(
+            key=event.sg_event_id or content_key(part),
+            type=event.event,
+            subject=event.message,
+            position=position(event.timestamp),
+            body=bytes(part),
+        )
+
+
+def normalise(kind: str, body: bytes) -> Event | None:
+    """Return what an event means."""
+    if kind not in _TYPES:
+        return None
+    event: _Event = parse_json(body, _Event)
+    # A `bounce` is a refusal for good; one that is `blocked` may pass ('Bounces' and 'Blocks' of the reference).
+    hardness = Bounce.SOFT if event.type == "blocked" else Bounce.HARD
+    data = EmailNews(
+        bounce=hardness if kind == "bounce" else None,
+        status=event.status,
+        detail=event.reason or event.response,
+        url=event.url,
+    )
+    return Event(
+        type=_TYPES[kind], occurred_at=event.timestamp, subject=event.message, recipient=event.email, data=data
+    )
+
+
+PROVIDER = Provider(
+    id="sendgrid",
+    title="Twilio SendGrid",
+    docs_url="https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event",
+    api_version="v3",
+    base_url="https://api.sendgrid.com",
+    credentials=(
+        Credential(
+            name="webhook_public_key",
+            label="Verification key of the event webhook",
+            help="Settings, Mail Settings, Event Webhooks, Signed Event Webhook: 'Verification Key'",
+            is_secret=False,
+            is_required=False,
+        ),
+    ),
+    auth=(),
+    capabilities={},
+    webhooks=Webhooks(
+        scheme=PublicKeyScheme(
+            header="x-twilio-email-event-webhook-signature",
+            timestamp_header="x-twilio-email-event-webhook-timestamp",
+            tolerance_s=_REPEATED_FOR_S,
+        ),
+        secrets=("webhook_public_key",),
+        split=split,
+        normalise=normalise,
+        source="sendgrid-python test/unit/test_eventwebhook.py (76788e7), read 2026-11-25",
+    ),
+)
