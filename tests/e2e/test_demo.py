@@ -78,6 +78,13 @@ def test_stale_answers_serve_only_when_nobody_else_can(outcome: dict[str, Any]) 
     assert phase(outcome, "all_dead")["vendor_success_rate"] == 0
 
 
+def test_a_gateway_that_is_killed_loses_nothing_that_it_acknowledged(outcome: dict[str, Any]) -> None:
+    crash = outcome["crash"]
+    assert crash["kills"] == 3
+    assert crash["acknowledged"] > 100
+    assert (crash["handled"], crash["lost"]) == (crash["acknowledged"], 0)
+
+
 def test_the_second_vendor_serves_while_the_first_cannot(outcome: dict[str, Any]) -> None:
     assert phase(outcome, "healthy")["served_by"][FIRST] > phase(outcome, "healthy")["calls"] / 2
     for name in ("slow", "quota", "dead"):

@@ -17,6 +17,7 @@ import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from fairlead.cli.console import err, new_table, out, print_json
+from fairlead.cli.demo_crash import Survival, survive
 from fairlead.cli.options import with_json
 from fairlead.cli.serve import listen
 from fairlead.config.read import parse_settings
@@ -68,14 +69,15 @@ def command(port: int | None, seed: int, *, as_json: bool) -> None:
     """Play an outage from start to recovery, with no account.
 
     Starts stand-ins for two recipe vendors and the gateway, and asks the gateway for recipes while the vendors are
-    slow, out of quota, and dead. On a terminal everything keeps running until Ctrl-C, to be tried by hand.
+    slow, out of quota, and dead. Then a gateway is killed while webhooks come in, and started again. On a terminal
+    everything keeps running until Ctrl-C, to be tried by hand.
     """
     stays = sys.stdout.isatty() and not as_json
-    outcome = asyncio.run(demonstrate(port if stays else 0, seed, as_json=as_json, stays=stays))
-    sys.exit(0 if outcome.app_success_rate >= PROMISE else 1)
+    outcome, crash = asyncio.run(demonstrate(port if stays else 0, seed, as_json=as_json, stays=stays))
+    sys.exit(0 if outcome.app_success_rate >= PROMISE and not crash.lost else 1)
 
 
-async def demonstrate(port: int | None, seed: int, *, as_json: bool, stays: bool) -> Outcome:
+async def demonstrate(port: int | None, seed: int, *, as_json: bool, stays: bool) -> tuple[Outcome, Survival]:
     """Start everything, play, print, and stay if wished."""
     async with AsyncExitStack() as stack:
         vendors = Vendors(
@@ -95,14 +97,17 @@ async def demonstrate(port: int | None, seed: int, *, as_json: bool, stays: bool
         gateway = f"http://{HOST}:{listener.getsockname()[1]}"
         try:
             outcome = await play_story(vendors, gateway, seed, quiet=as_json)
-            print_json(outcome) if as_json else print_outcome(outcome)
+            if not as_json:
+                print_outcome(outcome)
+            crash = await survive(seed)
+            print_json(msgspec.to_builtins(outcome) | {"crash": crash}) if as_json else print_survival(crash)
             if stays:
                 print_invitation(gateway, vendors)
                 await stay(serving)
         finally:
             server.should_exit = True
             await serving
-    return outcome
+    return outcome, crash
 
 
 def listen_somewhere() -> socket.socket:
@@ -244,6 +249,15 @@ def print_outcome(outcome: Outcome) -> None:
         f"\nAsked directly, the vendors answered {percent(outcome.vendor_success_rate)} %. Through Fairlead, "
         f"the application had answers to [bold green]{percent(outcome.app_success_rate)} %[/]:\n"
         f"{percent(outcome.app_success_rate_fresh)} % fresh, the rest the last good answer to the same question."
+    )
+
+
+def print_survival(crash: Survival) -> None:
+    """Print what became of the webhooks that were accepted before the gateway was killed."""
+    what = "nothing was lost" if not crash.lost else f"[bold red]{crash.lost} were lost[/]"
+    out.print(
+        f"\nKilled {crash.kills} times while webhooks came in, the gateway had acknowledged {crash.acknowledged} of "
+        f"them, and\nhanded [bold green]{crash.handled}[/] to the application: {what}."
     )
 
 
