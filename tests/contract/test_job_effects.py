@@ -7,9 +7,9 @@ import asyncio
 import asyncpg
 import pytest
 
-from fairlead.errors import InvalidArgumentError, UsageError
+from fairlead.errors import InvalidArgumentError, StorageError, UsageError
 from fairlead.runtime.ports import new_id
-from fairlead.storage.jobs import Ending, JobState, Statement
+from fairlead.storage.jobs import Claim, Ending, JobState, JobStore, Statement
 from fairlead.storage.open import open_store
 from fairlead.storage.sqlite_file import load_sqlite
 from fairlead.testing.clock import FakeClock
@@ -146,3 +146,31 @@ async def test_schemas_keep_applications_apart(address: str, clock: FakeClock) -
     assert (await other.add([new("k")]))[0].is_new
     await one.close()
     await other.close()
+
+
+@IS_POSTGRES
+async def test_a_transaction_ends_its_own_job_only(opened: Opened) -> None:
+    async with opened() as store:
+        await put(store, new(), new())
+        mine, other = await take(store)
+        async with store.transaction(mine.claim) as transaction:
+            with pytest.raises(InvalidArgumentError, match=f"that of job {mine.id}"):
+                await transaction.finish(Ending(claim=other.claim, state=JobState.DONE))
+        assert await store.renew([mine.claim, other.claim], lease_s=9) == [True, True]
+
+
+@IS_POSTGRES
+async def test_a_transaction_whose_connection_breaks_is_told(opened: Opened, address: str) -> None:
+    async with opened() as store:
+        await put(store, new())
+        (job,) = await take(store)
+        with pytest.raises(StorageError, match="PostgreSQL at 127"):
+            await break_off(store, job.claim, address)
+        assert await end(store, job.claim)
+
+
+async def break_off(store: JobStore, claim: Claim, address: str) -> None:
+    async with store.transaction(claim) as transaction:
+        assert await transaction.finish(Ending(claim=claim, state=JobState.DONE))
+        here = await transaction.connection.fetchval("SELECT pg_backend_pid()")
+        await run(address, f"SELECT pg_terminate_backend({here}, 5000)::int")

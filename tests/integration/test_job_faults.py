@@ -229,3 +229,15 @@ async def test_postgres_is_not_loaded_for_a_file() -> None:
     loaded, refused = ended.out.splitlines()
     assert loaded == "False"
     assert "pip install fairlead[postgres]" in refused
+
+
+async def test_a_file_that_a_fork_left_open_is_not_touched(tmp_path: Path) -> None:
+    """Where what is under way does not end before a fork, the child can do nothing with the file."""
+    store = store_at(tmp_path / "jobs.db")
+    await put(store, new("k"))
+    store._file.is_inherited = True
+    store.disown()
+    for asked in (store.add([new()]), store.list(Query(kind="event"))):
+        with pytest.raises(StorageError, match="when this process was forked"):
+            await asked
+    await store.close()

@@ -12,11 +12,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, InvalidArgumentError
 from fairlead.model.ports import Clock, Ids
 from fairlead.storage import postgres_claims, postgres_jobs, postgres_reads
 from fairlead.storage.jobs import Added, Claim, Ending, Job, JobState, NewJob, Query, Reject, Tally, Transaction
-from fairlead.storage.postgres_link import CONNECT_S, Ask, Link, PostgresOptions, explain
+from fairlead.storage.postgres_link import CONNECT_S, Ask, Link, PostgresOptions
 from fairlead.storage.postgres_schema import migrate
 from fairlead.storage.postgres_turn import Turn, server_time
 
@@ -31,19 +31,18 @@ _PING_S = 10.0
 class _Transaction:
     """A transaction that was given to a handler."""
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, claim: Claim) -> None:
         self.connection = turn.connection
         self._turn = turn
+        self._claim = claim
         self.is_good = False
 
     async def finish(self, ending: Ending) -> bool:
         """End the job in this transaction; False where the claim is not good: then nothing may be committed."""
+        if ending.claim != self._claim:
+            raise InvalidArgumentError(f"The transaction is that of job {self._claim.id}, and of no other.")
         self.is_good = (await postgres_jobs.finish(self._turn, [ending]))[0]
         return self.is_good
-
-
-class _NotEndedError(Exception):
-    """The handler's transaction is rolled back."""
 
 
 class PostgresJobs:
@@ -95,7 +94,7 @@ class PostgresJobs:
 
     def disown(self) -> None:
         """Leave what is open to the parent: for the child of a fork. The next call opens anew."""
-        self._left_behind += [self._links, self._listener]
+        self._left_behind += [*self._links.items(), self._listener]
         self._links = WeakKeyDictionary()
         self._listener = None
         self._ears = []
@@ -139,20 +138,27 @@ class PostgresJobs:
     @asynccontextmanager
     async def _open_transaction(self, claim: Claim) -> AsyncIterator[Transaction]:
         link = self._link
-        try:
+        with link.told():
             lent = await link.lend()
             connection = await lent.__aenter__()
-        except Exception as error:  # noqa: BLE001  # whatever it is: those who asked are told in our own words
-            raise explain(link.asyncpg, error, self._options.place) from None
         try:
-            with suppress(_NotEndedError):
-                async with connection.transaction():
-                    turn = Turn(connection, self._schema, await self._time(connection))
-                    given = _Transaction(turn)
-                    yield given
-                    if not given.is_good:
-                        raise _NotEndedError(claim.id)
+            transaction = connection.transaction()
+            with link.told():
+                await transaction.start()
+                turn = Turn(connection, self._schema, await self._time(connection))
+            given = _Transaction(turn, claim)
+            try:
+                yield given
+            except BaseException:
+                with suppress(*self._errors(), OSError):  # it may be the connection that broke
+                    await transaction.rollback()
+                raise
+            with link.told():
+                if given.is_good:
                     await turn.end(self._channel, self._token)
+                    await transaction.commit()
+                else:
+                    await transaction.rollback()
         finally:
             await lent.__aexit__(None, None, None)
 

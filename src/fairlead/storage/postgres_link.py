@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from importlib import import_module
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -210,6 +210,14 @@ class Link:
                 if last or not self._is_deadlock(error):
                     raise explain(self.asyncpg, error, self._options.place) from None
         raise AssertionError("unreachable")
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Tell in our own words what goes wrong within."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  # whatever it is
+            raise explain(self.asyncpg, error, self._options.place) from None
 
     def _is_deadlock(self, error: BaseException) -> bool:
         return isinstance(error, self.asyncpg.DeadlockDetectedError | self.asyncpg.SerializationError)

@@ -91,7 +91,7 @@ class SqliteJobs:
 
     def disown(self) -> None:
         """Leave what is open to the parent: for the child of a fork. The next call opens anew."""
-        self._left_behind += [self._listener, *self._ears]
+        self._left_behind += [self._listener, *self._ears, self._writer.forget(), self._reader.forget()]
         self._listener = None
         self._ears = []
         for lane in self._lanes:

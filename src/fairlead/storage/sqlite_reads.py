@@ -29,6 +29,11 @@ class Reader:
         if db is not None:
             db.close()
 
+    def forget(self) -> object:
+        """Return the connection, and let go of it without closing: a child of a fork must not touch the parent's."""
+        db, self._db = self._db, None
+        return db
+
     def run(self, tasks: Sequence[Task]) -> None:
         """Do one after the other; where one finds something wrong with the file, it is opened anew for the next."""
         for task in tasks:

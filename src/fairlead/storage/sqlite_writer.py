@@ -51,6 +51,11 @@ class Writer:
         if db is not None:
             db.close()
 
+    def forget(self) -> object:
+        """Return the connection, and let go of it without closing: a child of a fork must not touch the parent's."""
+        db, self._db = self._db, None
+        return db
+
     def run(self, tasks: Sequence[Task]) -> None:
         """Do all of them, commit once, and say what came of each."""
         try:
