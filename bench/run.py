@@ -15,7 +15,19 @@ from importlib import import_module
 
 from harness import Sheet
 
-SCRIPTS = ("start", "call", "proxy", "memory", "breaker", "strategies", "cache", "shared", "pipeline", "brownout")
+SCRIPTS = (
+    "start",
+    "call",
+    "proxy",
+    "memory",
+    "breaker",
+    "strategies",
+    "cache",
+    "shared",
+    "pipeline",
+    "brownout",
+    "webhooks",
+)
 
 
 def main(arguments: Sequence[str]) -> int:
