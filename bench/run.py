@@ -28,6 +28,7 @@ SCRIPTS = (
     "pipeline",
     "brownout",
     "storage",
+    "verification",
     "webhooks",
 )
 

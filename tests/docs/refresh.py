@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -16,6 +17,7 @@ import click
 import msgspec
 
 from fairlead import errors
+from fairlead.capabilities import news
 from fairlead.cli.main import COMMANDS, exit_code, main
 from fairlead.config.group import Group
 from fairlead.config.settings import Settings
@@ -259,6 +261,16 @@ def faults() -> str:
     return filled(text, "faults", table([("fault", "type", "default", "meaning"), *rows]))
 
 
+def verification() -> str:
+    """Fill the tables of the page on incoming webhooks: why one is refused, and the neutral events."""
+    text = (REFERENCE / "../explanation/webhook-verification.md").read_text(encoding="utf-8")
+    reasons = [(f"`{each}`", each.meaning) for each in errors.WebhookReason]
+    families = [import_module(f"{news.__name__}.{each.name}") for each in iter_modules(news.__path__)]
+    events = [(f"`{kind}`", said) for family in families for kind, said in family.TYPES.items()]
+    text = filled(text, "reasons", table([("reason", "meaning"), *reasons]))
+    return filled(text, "news", table([("event", "meaning"), *events]))
+
+
 def filled(text: str, mark: str, content: str) -> str:
     """Put the content between two marks."""
     before, begin, rest = text.partition(f"<!-- {mark} -->\n")
@@ -310,6 +322,7 @@ PAGES = {
     "gateway.md": gateway,
     "providers.md": providers,
     "../how-to/test-your-application.md": faults,
+    "../explanation/webhook-verification.md": verification,
 }
 
 if __name__ == "__main__":

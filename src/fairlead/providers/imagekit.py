@@ -10,10 +10,9 @@ import msgspec
 
 from fairlead.model.event import Notice
 from fairlead.model.incoming import Incoming
-from fairlead.spec.encoding import Encoding
 from fairlead.spec.notice import instant, parse_json, position
 from fairlead.spec.provider import Credential, Provider
-from fairlead.spec.webhook import HmacScheme, Webhooks
+from fairlead.spec.webhook import Webhooks, standard_webhooks
 
 
 class _Data(msgspec.Struct, frozen=True, rename="camel"):
@@ -51,17 +50,7 @@ PROVIDER = Provider(
     auth=(),
     capabilities={},
     webhooks=Webhooks(
-        scheme=HmacScheme(
-            header="webhook-signature",
-            message="{id}.{timestamp}.{body}",
-            prefix="v1,",
-            separator=" ",
-            encoding=Encoding.BASE64,
-            id_header="webhook-id",
-            timestamp_header="webhook-timestamp",
-            key_prefix="whsec_",
-            has_base64_key=True,
-        ),
+        scheme=standard_webhooks(),
         secrets=("webhook_secret",),
         split=split,
         source="imagekit-nodejs tests/api-resources/webhooks.test.ts (816822d), read 2026-11-25",

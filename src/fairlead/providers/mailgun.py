@@ -1,8 +1,8 @@
 """Mailgun: what it tells of emails.
 
 The signature stands in the body, and is not over it: it says that somebody had the key, once. Its token is therefore
-good for one delivery only. Facts: the page 'Securing webhooks', mailgun-python security.py (4cf0a67), Mailgun's
-OpenAPI description (3.0.0), help article 'Webhooks' (repeats for up to eight hours); read 2026-11-25.
+good for one delivery only. Facts: the page 'Securing webhooks', mailgun-python security.py (4cf0a67; it takes what is
+up to five minutes old), Mailgun's OpenAPI description (3.0.0); read 2026-11-25.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from fairlead.spec.notice import parse_form, parse_json, position
 from fairlead.spec.provider import Credential, Provider
 from fairlead.spec.webhook import HmacScheme, Signed, Webhooks
 
-#: Whether a repeat is signed anew is not said, and that one should not be strict is.
-_REPEATED_FOR_S = 9 * 3600.0
 _TYPES = {
     "delivered": "email.delivered",
     "rejected": "email.dropped",
@@ -155,7 +153,7 @@ PROVIDER = Provider(
     auth=(),
     capabilities={},
     webhooks=Webhooks(
-        scheme=HmacScheme(find=find_signature, tolerance_s=_REPEATED_FOR_S),
+        scheme=HmacScheme(find=find_signature),
         secrets=("webhook_secret",),
         split=split,
         normalise=normalise,

@@ -11,10 +11,9 @@ import msgspec
 from fairlead.capabilities.news.email import Bounce, EmailNews
 from fairlead.model.event import Event, Notice
 from fairlead.model.incoming import Incoming
-from fairlead.spec.encoding import Encoding
 from fairlead.spec.notice import content_key, instant, only, parse_json, position
 from fairlead.spec.provider import Credential, Provider
-from fairlead.spec.webhook import HmacScheme, Webhooks
+from fairlead.spec.webhook import Webhooks, standard_webhooks
 
 _TYPES = {
     "email.delivered": "email.delivered",
@@ -102,17 +101,7 @@ PROVIDER = Provider(
     auth=(),
     capabilities={},
     webhooks=Webhooks(
-        scheme=HmacScheme(
-            header="svix-signature",
-            message="{id}.{timestamp}.{body}",
-            prefix="v1,",
-            separator=" ",
-            encoding=Encoding.BASE64,
-            id_header="svix-id",
-            timestamp_header="svix-timestamp",
-            key_prefix="whsec_",
-            has_base64_key=True,
-        ),
+        scheme=standard_webhooks(headers="svix"),
         secrets=("webhook_secret",),
         split=split,
         normalise=normalise,

@@ -82,6 +82,24 @@ class HmacScheme(msgspec.Struct, frozen=True, kw_only=True):
     challenge: Challenge | None = None
 
 
+def standard_webhooks(*, headers: str = "webhook") -> HmacScheme:
+    """Return the scheme of the Standard Webhooks (specification 1.0.0, 'v1'), which many vendors sign by.
+
+    `headers` is what their names begin with: some still use that of the service from which the standard came.
+    """
+    return HmacScheme(
+        header=f"{headers}-signature",
+        message="{id}.{timestamp}.{body}",
+        prefix="v1,",
+        separator=" ",
+        encoding=Encoding.BASE64,
+        id_header=f"{headers}-id",
+        timestamp_header=f"{headers}-timestamp",
+        key_prefix="whsec_",
+        has_base64_key=True,
+    )
+
+
 class PublicKeyScheme(msgspec.Struct, frozen=True, kw_only=True):
     """ECDSA with SHA-256 (FIPS 186-5) of the timestamp and the body.
 

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from base64 import b64encode
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.errors import WebhookError, WebhookReason
-from fairlead.spec.encoding import Encoding
-from fairlead.spec.webhook import HmacScheme
+from fairlead.spec.webhook import HmacScheme, standard_webhooks
 from webhook_trial import incoming, try_on
 
 NOW = 1_700_000_000
 BODY = b'{"id": "1"}'
 LISTED = HmacScheme(header="x-sig", message="{timestamp}.{body}", prefix="v1=", separator=",", timestamp_prefix="t=")
-SPREAD = HmacScheme(
-    header="webhook-signature",
-    message="{id}.{timestamp}.{body}",
-    prefix="v1,",
-    separator=" ",
-    encoding=Encoding.BASE64,
-    timestamp_header="webhook-timestamp",
-    id_header="webhook-id",
-    key_prefix="whsec_",
-    has_base64_key=True,
-)
+SPREAD = standard_webhooks()
+VECTORS = json.loads((Path(__file__).parent / "standard_vectors.json").read_text("utf-8"))["vectors"]
 ANY = HmacScheme(header="x-hub", prefix="{algorithm}=", algorithms=("sha512", "sha256", "sha1"))
 PLAIN = HmacScheme(header="x-sig", message="{body}{timestamp}{secret}", timestamp_header="x-time", is_keyed=False)
 
@@ -116,6 +109,24 @@ def test_a_digest_without_a_key_has_the_secret_in_it() -> None:
 def test_a_placeholder_in_the_body_is_body() -> None:
     body = b"{secret}{timestamp}"
     assert try_on(LISTED, incoming(body, listed(body, "a")), {"webhook_secret": "a"}, now=NOW)[0].is_accepted
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=[each["name"] for each in VECTORS])
+def test_the_vectors_of_the_standard_hold(vector: dict[str, Any]) -> None:
+    delivery, secrets = incoming(vector["body"], vector["headers"]), {"webhook_secret": vector["secret"]}
+    if vector["expected"] == "accepted":
+        assert try_on(SPREAD, delivery, secrets, now=vector["now"])[0].is_accepted
+        return
+    with pytest.raises(WebhookError) as caught:
+        try_on(SPREAD, delivery, secrets, now=vector["now"])
+    assert caught.value.reason == vector["expected"]
+
+
+def test_without_a_signed_time_the_signature_stands_for_the_delivery() -> None:
+    digest = hmac.new(b"a", BODY, "sha256").hexdigest()
+    verdict, _ = try_on(ANY, incoming(BODY, {"X-Hub": f"sha256={digest}"}), {"webhook_secret": "a"})
+    assert verdict.nonce == f"sha256={digest}"
+    assert try_on(LISTED, incoming(BODY, listed(BODY, "a")), {"webhook_secret": "a"}, now=NOW)[0].nonce is None
 
 
 @given(body=st.binary(min_size=1, max_size=80), at=st.data())
