@@ -40,7 +40,8 @@ def test_every_path_of_the_gateway_is_on_its_page() -> None:
     app = build_app(Fairlead(Settings()), Metrics(), keys=None)
     text = (REFERENCE / "gateway.md").read_text(encoding="utf-8")
     for route in app.routes:
-        assert f"`GET {getattr(route, 'path', '')}`" in text
+        method = "GET" if "GET" in getattr(route, "methods", ()) else "POST"
+        assert f"`{method} {getattr(route, 'path', '')}`" in text
 
 
 def test_every_header_of_the_gateway_is_on_its_page() -> None:
@@ -54,6 +55,6 @@ def test_every_header_of_the_gateway_is_on_its_page() -> None:
 def test_every_code_of_the_gateway_is_on_its_page() -> None:
     text = (REFERENCE / "gateway.md").read_text(encoding="utf-8")
     code = "".join(path.read_text(encoding="utf-8") for path in (SOURCES / "gateway").glob("*.py"))
-    codes = re.findall(r'render_problem\(\s*\d+,\s*"(\w+)"', code)
-    assert "internal" in codes
+    codes = re.findall(r'(?:render_problem|_refusal)\(\s*\d+,\s*"(\w+)"', code)
+    assert {"internal", "slow_request"} <= set(codes)
     assert all(f"| `{each}` |" in text for each in codes)

@@ -81,9 +81,10 @@ class Client:
         headers: Mapping[str, str] | None = None,
         method: str = "GET",
         key: str | None = KEY,
+        body: bytes = b"",
     ) -> Response:
         held = {} if key is None else {"fairlead-key": key}
-        request = build_request(method, path, query=query, headers={**held, **(headers or {})})
+        request = build_request(method, path, query=query, headers={**held, **(headers or {})}, body=body)
         answer = await self._transport.exchange(request, timeout_s=PATIENCE_S)
         assert isinstance(answer, Response), answer
         return answer

@@ -127,6 +127,13 @@ async def test_every_connection_field_is_heeded() -> None:
     assert set(sent(all_.vendor.requests[0])[1]) == {"host", "authorization"}
 
 
+async def test_a_usual_word_hides_no_other() -> None:
+    async with proxied(reply(http(200, b"{}", "Connection: X-Mine", "Connection: keep-alive", "X-Mine: 1"))) as all_:
+        answer = await all_.caller.ask("GET /proxy/shop/", "Connection: X-One", "Connection: keep-alive", "X-One: 1")
+    assert set(sent(all_.vendor.requests[0])[1]) == {"host", "authorization"}
+    assert "x-mine" not in answer.headers
+
+
 # --- Keys ---------------------------------------------------------------------------------------------------------
 
 
@@ -138,6 +145,12 @@ async def test_the_gateways_key_passes_nowhere() -> None:
     line, seen, _ = sent(all_.vendor.requests[0])
     assert line == "GET /v1/?a=b HTTP/1.1"
     assert set(seen) == {"host", "authorization", "x-a"}
+
+
+async def test_a_key_that_is_no_text_is_not_known() -> None:
+    async with proxied(reply(OK)) as all_:
+        await all_.caller.send(b"GET /proxy/shop/ HTTP/1.1\r\nhost: gateway\r\nfairlead-key: \xff\xfe\r\n\r\n")
+        problem(await all_.caller.read(), 401, "missing_key")
 
 
 async def test_nor_does_it_after_a_body_or_what_has_no_place_there() -> None:
@@ -288,7 +301,7 @@ async def test_of_two_requests_at_once_the_first_may_break_off() -> None:
             assert (await other.read()).status == 200
         other.writer.close()
         assert await is_free(all_.fl)
-        running = [task for task in asyncio.all_tasks() if "run_asgi" in repr(task)]
+        running = [task for task in asyncio.all_tasks() if "_attend" in repr(task)]
         assert not running
 
 
@@ -359,6 +372,9 @@ async def test_a_bug_of_ours_in_the_middle_breaks_the_answer_off_and_is_logged_o
 
         async def aclose(self) -> None:
             await kept.aclose()
+
+        def taken(self) -> None:
+            return None
 
         def trailers(self) -> tuple[()]:
             return ()

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from fairlead.config.cache import Cache, HttpCache
+from fairlead.config.gateway import Gateway
 from fairlead.config.group import Count, Group, Seconds, Share
 from fairlead.config.policies import Breaker, Chaos, Concurrency, Health, Hedge, Quota, Rate, Retry
 from fairlead.config.storage import Storage
@@ -292,19 +293,6 @@ class Route(Group, frozen=True):
     #: The time a call may take, all tries at all vendors included.
     deadline_s: Seconds = 30.0
     cache: Cache = Cache()
-
-
-class Gateway(Group, frozen=True):
-    """Where the gateway listens, and the keys it accepts."""
-
-    #: The address to listen on.
-    host: str = "127.0.0.1"
-    #: 0 takes a free one.
-    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
-    #: `env:NAME` or `file:/path` of each key that callers may show; several allow rotation without a gap.
-    api_keys: list[str] = []
-    #: The proxy keeps the body of a request up to this size, so that it can send it again; longer ones are passed on.
-    replay_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024
 
 
 class State(Group, frozen=True):

@@ -16,7 +16,7 @@ class Forward(Group, frozen=True):
     `secret`; `webhook-id` is the same for every try of one event, so that the application can tell repeats.
     """
 
-    #: Which events: `payment.succeeded` for whoever sends it, `stripe:invoice.paid` for a vendor's own; `*` for any.
+    #: Which events: `payment.succeeded` for whoever sends it, `acme:invoice.paid` for a vendor's own; `*` for any.
     events: Annotated[list[str], msgspec.Meta(min_length=1)]
     #: The connection that leads to the application, with its base URL, its timeouts and its limits.
     connection: str

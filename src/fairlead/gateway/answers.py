@@ -10,6 +10,7 @@ import msgspec
 from starlette.responses import Response
 
 from fairlead import errors
+from fairlead.gateway.exchange import Exchange
 from fairlead.model.answer import Answer
 from fairlead.model.attempt import Attempt
 from fairlead.model.call import CallReport, drilled
@@ -42,41 +43,43 @@ STATUSES: tuple[tuple[type[errors.FairleadError], int], ...] = (
 def render_answer(answer: Answer, *, headers: dict[str, str] | None = None) -> Response:
     """Return the content as JSON, and the report of the call as headers."""
     body = msgspec.json.encode(msgspec.structs.replace(answer, call=None))
-    reported = report_headers(answer.call) if answer.call else {}
+    report = answer.call
+    reported = {**report_headers(report), "age": str(int(report.age_s))} if report else {}
     return Response(body, media_type="application/json", headers={**reported, **(headers or {})})
 
 
 def report_headers(report: CallReport) -> dict[str, str]:
     """Return how an answer came about, as headers."""
-    drill = {"fairlead-drill": ",".join(report.drilled)} if report.drilled else {}
     return {
-        **drill,
         "fairlead-call-id": report.call_id,
         "fairlead-served-by": report.served_by,
-        "fairlead-attempts": str(report.exchanges),
+        **_tried(report.attempts),
         "fairlead-cache": report.cache.value,
         "fairlead-overhead-ms": f"{report.overhead_s * 1000:.2f}",
-        "age": str(int(report.age_s)),
-        **_chaos(report.attempts),
     }
-
-
-def _chaos(attempts: Sequence[Attempt]) -> dict[str, str]:
-    """Return what was made to go wrong on purpose, as a header, where something was."""
-    made = dict.fromkeys(attempt.chaos for attempt in attempts if attempt.chaos)
-    return {"fairlead-chaos": ", ".join(map(str, made))} if made else {}
 
 
 def error_headers(error: errors.FairleadError) -> dict[str, str]:
     """Return how an error came about, as headers."""
-    if not error.call_id:
-        return {}
-    tried = sum(attempt.was_tried for attempt in error.attempts)
-    names = drilled(error.attempts)
-    drill = {"fairlead-drill": ",".join(names)} if names else {}
-    return {
-        **drill, "fairlead-call-id": error.call_id, "fairlead-attempts": str(tried), **_chaos(error.attempts)
-    }  # fmt: skip
+    return {"fairlead-call-id": error.call_id, **_tried(error.attempts)} if error.call_id else {}
+
+
+def _tried(attempts: Sequence[Attempt]) -> dict[str, str]:
+    """Return how many exchanges there were, and what in them was treated as failed, or made to go wrong."""
+    tried = 0
+    chaos: dict[str, None] = {}
+    is_drill = False
+    for attempt in attempts:
+        tried += attempt.was_tried
+        is_drill |= attempt.error == errors.DrillError.code
+        if attempt.chaos:
+            chaos[attempt.chaos] = None
+    found = {"fairlead-attempts": str(tried)}
+    if is_drill:
+        found["fairlead-drill"] = ",".join(drilled(attempts))
+    if chaos:
+        found["fairlead-chaos"] = ", ".join(chaos)
+    return found
 
 
 def status_of(kind: type[errors.FairleadError]) -> int:
@@ -115,3 +118,11 @@ def render_problem(
     return Response(
         body, status, media_type="application/problem+json", headers={"fairlead-error": code, **(headers or {})}
     )
+
+
+def send_rendered(exchange: Exchange, answer: Response) -> None:
+    """Send one of our own answers."""
+    body = bytes(answer.body)
+    exchange.begin(answer.status_code, b"".join([b"%b: %b\r\n" % field for field in answer.raw_headers]), len(body))
+    exchange.write(body)
+    exchange.end()

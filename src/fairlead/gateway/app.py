@@ -10,38 +10,28 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from fairlead.errors import FairleadError
-from fairlead.gateway import health, recipes, webhooks
+from fairlead.gateway import cache, health, recipes, webhooks
 from fairlead.gateway.access import Access
 from fairlead.gateway.answers import render_error, render_problem
-from fairlead.gateway.proxy import PREFIX, Proxy
+from fairlead.gateway.proxy import Proxy
 from fairlead.model.secret import Secret
 from fairlead.observe.metrics import Metrics
 from fairlead.runtime.fairlead import Fairlead
 
 
 class Gateway(Starlette):
-    """All that the gateway answers. The proxy, which passes bodies on piece by piece, stands before everything else."""
+    """All that the gateway answers. The server leads past it what is for `proxy` and `webhooks`: they are no ASGI."""
 
     proxy: Proxy
     webhooks: webhooks.Webhooks
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Lead a request where it belongs."""
-        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
-            await self.proxy(scope, receive, send)
-        elif scope["type"] == "http" and scope["path"].startswith(webhooks.PREFIX):
-            await self.webhooks(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
 
 
 def build_app(fl: Fairlead, metrics: Metrics, *, keys: Sequence[Secret] | None) -> Gateway:
     """Return the application. Without `keys` it is open to everybody: for demonstrations on loopback."""
     app = Gateway(
-        routes=[*health.ROUTES, *recipes.ROUTES],
+        routes=[*health.ROUTES, *recipes.ROUTES, *cache.ROUTES],
         middleware=[] if keys is None else [Middleware(Access, keys=keys)],
         exception_handlers={FairleadError: _tell, HTTPException: _tell_no_such_page, Exception: _tell_nothing},
         lifespan=_closing,

@@ -7,25 +7,18 @@ import hashlib
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 
-from starlette.types import Receive, Scope
-
 from fairlead.errors import SignatureError
-from fairlead.gateway.server import HEAD_FIELDS
+from fairlead.gateway.exchange import Exchange
 from fairlead.model.headers import Pairs
-
-
-class ClientGone(Exception):  # noqa: N818  # a fact about the caller
-    """The caller has left before its request was whole."""
 
 
 class PassedOn:
     """A body that comes from the caller as it is sent to the vendor. It is a `Content`, and can be read once."""
 
-    def __init__(self, receive: Receive, begun: bytes, length: int | None, scope: Scope) -> None:
-        self._receive = receive
+    def __init__(self, exchange: Exchange, begun: bytes, length: int | None) -> None:
+        self._exchange = exchange
         self._begun = begun
         self.length = length
-        self._scope = scope
         self._is_begun = False
         #: The SHA-256, in hex, that the caller has signed: a body with another is not passed on to its end.
         self.signed_hash: str | None = None
@@ -40,7 +33,7 @@ class PassedOn:
         return self._is_begun
 
     async def open(self) -> AsyncGenerator[bytes, None]:
-        """Yield the pieces as they come; raise `ClientGone`, and `SignatureError` in place of a wrong end."""
+        """Yield the pieces as they come; raise `CallerGone`, and `SignatureError` in place of a wrong end."""
         self._is_begun = True
         async with aclosing(self._come()) as pieces:
             if self.signed_hash is None:
@@ -63,48 +56,38 @@ class PassedOn:
             yield self._begun
             self._begun = b""
         while not self.over.is_set():
-            piece, is_over = await next_piece(self._receive)
-            if is_over:
+            piece = await self._exchange.read()
+            if self._exchange.is_read:
                 self.over.set()
             if piece:
                 yield piece
 
     def trailers(self) -> Pairs:
-        """Return the fields after the body, which the server adds to those before it."""
-        return self.keep(decode_fields(self._scope["headers"][self._scope["extensions"][HEAD_FIELDS] :]))
+        """Return those of the fields after the body that may pass."""
+        return self.keep(decode_fields(self._exchange.trailing))
 
 
-async def take_body(receive: Receive, scope: Scope, fields: Mapping[str, str], bound: int) -> bytes | PassedOn:
+async def take_body(exchange: Exchange, fields: Mapping[str, str], bound: int) -> bytes | PassedOn:
     """Return a body of at most `bound` bytes as it is; any other, and one with fields after it, as a stream."""
     claimed = fields.get("content-length", "")
     length = int(claimed) if claimed.isdigit() else None
-    if length is None and "transfer-encoding" not in fields:
-        return b""
     if (length is not None and length > bound) or "trailer" in fields:
-        return PassedOn(receive, b"", length, scope)
+        return PassedOn(exchange, b"", length)
     pieces: list[bytes] = []
     size = 0
     while size <= bound:
-        piece, is_over = await next_piece(receive)
+        piece = await exchange.read()
+        if not piece:
+            return b"".join(pieces)
         pieces.append(piece)
         size += len(piece)
-        if is_over:
-            return b"".join(pieces)
-    return PassedOn(receive, b"".join(pieces), length, scope)
+    return PassedOn(exchange, b"".join(pieces), length)
 
 
 def decode_fields(fields: Iterable[tuple[bytes, bytes]]) -> Pairs:
     """Return fields as text from which the transport makes the same bytes."""
-    return tuple((name.decode("latin-1"), value.decode("utf-8", "surrogateescape")) for name, value in fields)
+    return tuple([(name.decode("latin-1"), value.decode("utf-8", "surrogateescape")) for name, value in fields])
 
 
 def _none(_: Pairs) -> Pairs:
     return ()
-
-
-async def next_piece(receive: Receive) -> tuple[bytes, bool]:
-    """Return what comes next of a body, and whether that was all; raise `ClientGone`."""
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    return message.get("body", b""), not message.get("more_body", False)

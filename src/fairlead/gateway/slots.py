@@ -9,16 +9,15 @@ from __future__ import annotations
 import binascii
 import hashlib
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from urllib.parse import unquote, unquote_plus
 
 import msgspec
-from starlette.types import Scope
 
 from fairlead.auth.sigv4 import RENEWED, verify_v4
-from fairlead.gateway.server import HEAD_FIELDS
+from fairlead.gateway.exchange import Exchange
+from fairlead.gateway.keyring import Keyring
 from fairlead.model.headers import Pairs
-from fairlead.model.secret import Secret
 from fairlead.spec.provider import ApiKey, Auth, Hmac, Place, SigV4
 
 # The parameters of a presigned URL.
@@ -26,8 +25,8 @@ _PRESIGNED = "X-Amz-"
 #: Where AWS clients say what they signed of the body.
 PAYLOAD_HASH = "x-amz-content-sha256"
 OWN_HEADER = "fairlead-key"
-#: The provider's `key_slots`: where else than in `auth` a key may stand.
-Slots = tuple[ApiKey, ...]
+# Ours alone.
+_OWN = "fairlead-"
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,17 +37,15 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     headers: Pairs
 
 
-def verify_signature(
-    incoming: Incoming, scope: Scope, body: bytes | None, keys: Sequence[Secret], *, now: float
-) -> None:
+def verify_signature(exchange: Exchange, query: str, body: bytes | None, keyring: Keyring, *, now: float) -> None:
     """Raise `SignatureError` unless an AWS client signed with one of the gateway's keys as its secret access key.
 
     Without a `body`, which is still to come, the hash that was signed is believed, and the body to be held to it.
     """
-    fields = scope["headers"][: scope["extensions"][HEAD_FIELDS]]
     verify_v4(
-        scope["method"], scope["raw_path"], incoming.query.encode("latin-1"), fields, secrets=keys, now=now, body=body
-    )
+        exchange.method, exchange.path, query.encode("latin-1"), exchange.fields,
+        secrets=keyring.keys, now=now, body=body,
+    )  # fmt: skip
 
 
 def is_hash(signed: str) -> bool:
@@ -56,67 +53,66 @@ def is_hash(signed: str) -> bool:
     return len(signed) == hashlib.sha256().digest_size * 2
 
 
-def is_known(incoming: Incoming, auth: Auth, keys: Sequence[Secret], also: Slots = ()) -> bool:
-    """Whether one of the gateway's keys stands in one of the slots. Every key is compared: the time tells nothing."""
-    found = [Secret(shown) for shown in _shown(incoming, auth, also) if shown]
-    matches = [shown == key for shown in found for key in keys]
-    return any(matches)
+class Slots:
+    """Where in the requests to one vendor a key may stand; `also` is the provider's `key_slots`."""
 
+    def __init__(self, auth: Auth, also: tuple[ApiKey, ...] = ()) -> None:
+        places = (*(auth if isinstance(auth, tuple) else ()), *also)
+        names = {key.name.lower() for key in places if key.place is Place.HEADER}
+        gone = {"authorization", "proxy-authorization", *names}
+        if isinstance(auth, Hmac):
+            gone |= {auth.header.lower(), auth.timestamp_header.lower(), (auth.id_header or "").lower()}
+            names |= {auth.id_header.lower()} if auth.id_header else set()
+        elif isinstance(auth, SigV4):
+            gone |= RENEWED
+        self.is_signed = isinstance(auth, SigV4)
+        self._shown = frozenset({OWN_HEADER, *names})
+        self._gone = frozenset(gone)
+        self._parameters = frozenset(key.name for key in places if key.place is Place.QUERY)
+        self._segments = tuple(key for key in places if key.place is Place.PATH)
 
-def without_keys(incoming: Incoming, auth: Auth, keys: Sequence[Secret], also: Slots = ()) -> Incoming:
-    """Return the request with every slot empty, and in the path the placeholder that signing fills."""
-    places = (*(auth if isinstance(auth, tuple) else ()), *also)
-    gone = {"authorization", "proxy-authorization", *(key.name.lower() for key in places if key.place is Place.HEADER)}
-    if isinstance(auth, Hmac):
-        gone |= {auth.header.lower(), auth.timestamp_header.lower(), (auth.id_header or "").lower()}
-    elif isinstance(auth, SigV4):
-        gone |= RENEWED
-    texts = [key.reveal() for key in keys]  # who sends one elsewhere as well has not meant it for the vendor
-    headers = tuple(
-        (name, value)
-        for name, value in incoming.headers
-        if name not in gone and not name.startswith("fairlead-") and not any(text in value for text in texts)
-    )
-    names = {key.name for key in places if key.place is Place.QUERY}
-    query = "&".join(
-        part
-        for part in incoming.query.split("&")
-        if (name := unquote_plus(part.partition("=")[0])) not in names
-        and not any(text in part or text in unquote_plus(part) for text in texts)
-        and not (isinstance(auth, SigV4) and name.startswith(_PRESIGNED))
-    )
-    path = incoming.path
-    for key in places:
-        if key.place is Place.PATH:
-            path = "/".join(_placeholder(segment, key, keys) for segment in path.split("/"))
-    return Incoming(path=path, query=query, headers=headers)
+    def has_key(self, incoming: Incoming, keyring: Keyring) -> bool:
+        """Whether one of the gateway's keys stands in one of the slots. Each is looked at: the time tells nothing."""
+        matches = [keyring.knows(shown) for shown in self._values(incoming)]
+        return any(matches)
 
+    def emptied(self, incoming: Incoming, keyring: Keyring, *, gone: frozenset[str] = frozenset()) -> Incoming:
+        """Return the request with every slot empty, and in the path the placeholder that signing fills.
 
-def _placeholder(segment: str, key: ApiKey, keys: Sequence[Secret]) -> str:
-    text = Secret(unquote(segment))
-    matches = [text == each for each in keys]
-    return f"{{{key.name}}}" if any(matches) else segment
+        `gone` are other headers to be left out. Who sends a key elsewhere as well has not meant it for the vendor.
+        """
+        gone |= self._gone
+        headers = [pair for pair in incoming.headers if pair[0] not in gone and not pair[0].startswith(_OWN)]
+        if keyring.is_in("\n".join([value for _, value in headers])):
+            headers = [pair for pair in headers if not keyring.is_in(pair[1])]
+        path, query = incoming.path, incoming.query
+        if query:
+            query = "&".join([part for part in query.split("&") if self._may_pass(part, keyring)])
+        for key in self._segments:
+            path = "/".join([f"{{{key.name}}}" if keyring.knows(unquote(each)) else each for each in path.split("/")])
+        return Incoming(path=path, query=query, headers=tuple(headers))
 
+    def _may_pass(self, part: str, keyring: Keyring) -> bool:
+        """Whether a part of the query is neither a key nor of another signature."""
+        name = unquote_plus(part.partition("=")[0])
+        if name in self._parameters or (self.is_signed and name.startswith(_PRESIGNED)):
+            return False
+        return not (keyring.is_in(part) or keyring.is_in(unquote_plus(part)))
 
-def _shown(incoming: Incoming, auth: Auth, also: Slots) -> Iterator[str]:
-    """Yield whatever stands where a key may."""
-    places = (*(auth if isinstance(auth, tuple) else ()), *also)
-    names = {key.name.lower() for key in places if key.place is Place.HEADER}
-    if isinstance(auth, Hmac) and auth.id_header:
-        names.add(auth.id_header.lower())
-    for name, value in incoming.headers:
-        if name == OWN_HEADER or name in names:
-            yield value
-        elif name == "authorization":
-            scheme, _, rest = value.partition(" ")
-            yield from _basic(rest) if scheme.lower() == "basic" else (rest or value,)
-    parameters = {key.name for key in places if key.place is Place.QUERY}
-    for part in incoming.query.split("&") if parameters else ():
-        name, _, value = part.partition("=")
-        if unquote_plus(name) in parameters:
-            yield unquote_plus(value)
-    if any(key.place is Place.PATH for key in places):
-        yield from map(unquote, incoming.path.split("/"))
+    def _values(self, incoming: Incoming) -> Iterator[str]:
+        """Yield whatever stands where a key may."""
+        for name, value in incoming.headers:
+            if name in self._shown:
+                yield value
+            elif name == "authorization":
+                scheme, _, rest = value.partition(" ")
+                yield from _basic(rest) if scheme.lower() == "basic" else (rest or value,)
+        for part in incoming.query.split("&") if self._parameters else ():
+            name, _, value = part.partition("=")
+            if unquote_plus(name) in self._parameters:
+                yield unquote_plus(value)
+        if self._segments:
+            yield from map(unquote, incoming.path.split("/"))
 
 
 def _basic(text: str) -> Iterator[str]:

@@ -29,6 +29,11 @@ class Veil:
         self._keep = max(map(len, longest_first), default=1) - 1
         self._held = b""
 
+    @property
+    def is_thin(self) -> bool:
+        """Whether there is nothing to cover."""
+        return self._pattern is None
+
     def cover(self, piece: bytes) -> bytes:
         """Return what can be passed on by now."""
         if self._pattern is None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import unquote
 
-from starlette.types import Receive, Scope, Send
-
-from fairlead.gateway.body import ClientGone, decode_fields, next_piece
+from fairlead.gateway.body import decode_fields
+from fairlead.gateway.exchange import Exchange
+from fairlead.gateway.lane import written
+from fairlead.gateway.veil import Veil
 from fairlead.model.headers import Headers
 from fairlead.model.incoming import Incoming, Reply
 from fairlead.runtime.fairlead import Fairlead
@@ -16,66 +17,64 @@ PREFIX = "/webhooks/"
 # Deliveries come by POST; by GET some vendors ask whether the address is ours.
 _METHODS = frozenset({"POST", "GET", "HEAD"})
 _TOO_LARGE, _TOO_SLOW, _WRONG_METHOD = "too_large", "too_slow", "wrong_method"
+_BARE = Veil(())
 
 
 class Webhooks:
-    """The ASGI application, before everything that only people and applications need."""
+    """A handler."""
 
     def __init__(self, fl: Fairlead) -> None:
         self._fl = fl
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, exchange: Exchange) -> None:
         """Answer one delivery."""
-        name = unquote(scope["path"].removeprefix(PREFIX))
-        try:
-            reply = await self._take(name, scope, receive)
-        except ClientGone:
-            return
-        headers = [(key.encode("latin-1"), value.encode("latin-1")) for key, value in reply.headers]
-        headers.append((b"content-length", str(len(reply.body)).encode()))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+        reply = await self._take(unquote(exchange.path[len(PREFIX) :].decode("latin-1")), exchange)
+        if not exchange.is_read:  # whoever was refused in the middle need not send the rest
+            exchange.is_kept = False
+        length = len(reply.body)
+        exchange.begin(reply.status, written((*reply.headers, ("content-length", str(length))), _BARE), length)
+        exchange.write(reply.body)
+        exchange.end()
 
-    async def _take(self, name: str, scope: Scope, receive: Receive) -> Reply:
+    async def _take(self, name: str, exchange: Exchange) -> Reply:
         settings = self._fl.settings.webhooks
         inbox = self._fl.inbox
-        if scope["method"] not in _METHODS:
+        if exchange.method not in _METHODS:
             return inbox.refuse("", _WRONG_METHOD, 405)
-        headers = Headers(decode_fields(scope["headers"]))
+        headers = Headers(decode_fields(exchange.fields))
         claimed = headers.get("content-length", "0")
-        if claimed.isdigit() and int(claimed) > settings.max_body_bytes:
+        if not claimed.isdigit() or int(claimed) > settings.max_body_bytes:
             return inbox.refuse(self._known(name), _TOO_LARGE, 413)
         try:
-            async with asyncio.timeout(settings.body_s):
-                body = await _read(receive, settings.max_body_bytes)
+            body = await _read(exchange, settings.max_body_bytes, settings.body_s)
         except TimeoutError:
             return inbox.refuse(self._known(name), _TOO_SLOW, 408)
         if body is None:
             return inbox.refuse(self._known(name), _TOO_LARGE, 413)
-        return await inbox.receive(name, Incoming(scope["method"], self._url(scope, headers), headers, body))
+        return await inbox.receive(name, Incoming(exchange.method, self._url(exchange, headers), headers, body))
 
     def _known(self, name: str) -> str:
         """Return the name of a connection; whatever else a stranger puts there is not written down."""
         return name if name in self._fl.connections else ""
 
-    def _url(self, scope: Scope, headers: Headers) -> str:
+    def _url(self, exchange: Exchange, headers: Headers) -> str:
         """Return the address as the vendor called it."""
-        place = self._fl.settings.webhooks.public_url or f"{scope['scheme']}://{headers.get('host', '')}"
-        query = scope["query_string"].decode("latin-1")
-        path = scope["raw_path"].decode("latin-1")
-        return f"{place.rstrip('/')}{path}{f'?{query}' if query else ''}"
+        place = self._fl.settings.webhooks.public_url or f"http://{headers.get('host', '')}"
+        query = f"?{exchange.query.decode('latin-1')}" if exchange.query else ""
+        return f"{place.rstrip('/')}{exchange.path.decode('latin-1')}{query}"
 
 
-async def _read(receive: Receive, bound: int) -> bytes | None:
-    """Return the body; None as soon as it is longer than may be."""
-    piece, is_over = await next_piece(receive)
-    if is_over:
-        return piece if len(piece) <= bound else None
-    pieces, size = [piece], len(piece)
-    while not is_over:
-        piece, is_over = await next_piece(receive)
-        pieces.append(piece)
-        size += len(piece)
-        if size > bound:
-            return None
+async def _read(exchange: Exchange, bound: int, within_s: float) -> bytes | None:
+    """Return the body; None as soon as it is longer than may be. It has so many seconds: `TimeoutError`."""
+    if exchange.is_whole:  # as it mostly is by now
+        body = await exchange.read()
+        return body if len(body) <= bound else None
+    pieces: list[bytes] = []
+    size = 0
+    async with asyncio.timeout(within_s):
+        while piece := await exchange.read():
+            pieces.append(piece)
+            size += len(piece)
+            if size > bound:
+                return None
     return b"".join(pieces)

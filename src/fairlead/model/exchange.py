@@ -38,6 +38,10 @@ class Body(Protocol):
         """Return itself: a body is read once."""
         ...
 
+    def taken(self) -> bytes | None:
+        """Return all of it, and let go of it, where it is short, has come already and is to be read as it is."""
+        ...
+
     async def aclose(self) -> None:
         """Let go of it; what was not read is not read any more."""
         ...

@@ -31,6 +31,9 @@ class Headers(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self._joined[name.lower()]
 
+    def __contains__(self, name: object) -> bool:  # a mapping's own raises and catches an error for what is not there
+        return isinstance(name, str) and name.lower() in self._joined
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._joined)
 

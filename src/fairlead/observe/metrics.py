@@ -59,17 +59,13 @@ class Metrics:
             "fairlead_reloads", "New settings, by whether they were taken.", ("result",), registry=self.registry
         )
         self._pauses = Counter(
-            "fairlead_pauses",
-            "Times a vendor asked to be left alone.",
-            ("connection", "cause"),
+            "fairlead_pauses", "Times a vendor asked to be left alone.", ("connection", "cause"),
             registry=self.registry,
-        )
+        )  # fmt: skip
         self._drift = Counter(
-            "fairlead_drift",
-            "Departures of vendors' answers from what was declared; each place counts once.",
-            ("connection", "mapping", "kind", "tolerated"),
-            registry=self.registry,
-        )
+            "fairlead_drift", "Departures of vendors' answers from what was declared; each place counts once.",
+            ("connection", "mapping", "kind", "tolerated"), registry=self.registry,
+        )  # fmt: skip
         self._retries = Counter(
             "fairlead_retries", "Repeats that the retry budget paid for, or did not.",
             ("connection", "cause", "is_paid"), registry=self.registry,

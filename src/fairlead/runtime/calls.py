@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Literal, TypeAlias, TypedDict
@@ -109,12 +109,12 @@ class Calls:
         with suppress(FairleadError):  # what it says is known by now
             await self.make(wanted, {})
 
-    async def make(self, wanted: Wanted, options: CallOptions) -> Any:
-        """Return the answer, with its report; raise `FairleadError`."""
+    def make(self, wanted: Wanted, options: CallOptions) -> Coroutine[Any, Any, Any]:
+        """Begin a call. Awaited, it returns the answer, with its report, or raises `FairleadError`."""
         call = self._begun(wanted, options)
         if call.drill:  # a rehearsal that is answered from elsewhere rehearses nothing
             wanted = msgspec.structs.replace(wanted, keeping=None, join=None)
-        return await self._conclude(call, wanted, self._find)
+        return self._conclude(call, wanted, self._find)
 
     async def _refresh(self, keeping: Keeping, wanted: Wanted, first: Call) -> None:
         """Make the call that refreshes what another was served; only the event stream hears how it ended."""

@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 
 from fairlead.config import settings as config
+from fairlead.config.gateway import Gateway
 from fairlead.config.sources import Sources
 from fairlead.errors import AuthenticationError, ConfigError, FairleadError, StorageError, UsageError
 from fairlead.model.call import Call
@@ -89,7 +90,7 @@ async def _state(wanted: config.State, source: str, sources: Sources, ports: Por
     return [Finding(kind="state", name=shared.redis.place, note=f"{version}: answers", seconds=seconds)]
 
 
-def _gateway(wanted: config.Gateway, source: str, sources: Sources) -> list[Finding]:
+def _gateway(wanted: Gateway, source: str, sources: Sources) -> list[Finding]:
     """Resolve the gateway's keys; where there are none, there is no gateway."""
     try:
         for reference in wanted.api_keys:

@@ -198,7 +198,7 @@ class Fairlead:
     ) -> Callable[[F], F]:
         """Register a function, async or not, for events: `@fl.on("payment.succeeded")`.
 
-        `payment.succeeded` is whoever's event, `stripe:invoice.paid` the vendor's own (by provider or connection); `*`
+        `payment.succeeded` is whoever's event, `acme:invoice.paid` the vendor's own (by provider or connection); `*`
         stands for anything. The function is given a `Received`, and is called until it returns: at least once. What it
         returns of `Statement`s is committed together with the end of the event; with `transaction` (on PostgreSQL) its
         second argument is a connection whose transaction is. Either way that effect happens once.

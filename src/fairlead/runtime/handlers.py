@@ -92,7 +92,7 @@ class Handlers:
         if not pattern.rpartition(":")[2]:
             raise InvalidArgumentError(
                 f"{pattern!r} is no pattern of events.",
-                hint="Write `payment.succeeded` for whoever sends it, or `stripe:invoice.paid` for a vendor's own; "
+                hint="Write `payment.succeeded` for whoever sends it, or `acme:invoice.paid` for a vendor's own; "
                 "`*` stands for anything.",
             )
 

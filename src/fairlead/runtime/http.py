@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -88,7 +88,10 @@ class HttpFacade:
         """Send a request that is already built. Of one that `is_streamed` the answer's stream must be closed."""
         if request.idempotency_key and request.effect is Effect.ONCE:
             request = msgspec.structs.replace(request, effect=Effect.IDEMPOTENT)
-        response: Response = await self._send(request, None, options)
+        if request.is_streamed and not request.idempotency_key:  # it is neither kept nor joined with others
+            response: Response = await self._call(_name(request), lambda: _single(request), options)
+        else:
+            response = await self._send(request, None, options)
         return response
 
     @asynccontextmanager
@@ -282,7 +285,7 @@ class HttpFacade:
 
     async def _dispatch(self, request: Request, model: Any, options: CallOptions, cache: HttpCache | None) -> Any:
         """Send one request; joined with others or by way of the cache, where the connection says so."""
-        name = f"http.{request.method.lower()}"
+        name = _name(request)
         if model is None:
             join = None if request.is_streamed else join_plain(self.connection, request)
             keeping = cache.keeping(request, _as_it_is) if cache and join is None else None
@@ -293,14 +296,15 @@ class HttpFacade:
         keeping = cache.keeping(request, read) if cache and join is None else None
         return (await self._call(name, lambda: _decoded(request, shape), options, join, keeping)).value
 
-    async def _call(
+    def _call(
         self,
         name: str,
         begin: Callable[[], Operation[Any]],
         options: CallOptions,
         join: Join | None = None,
         keeping: Keeping | None = None,
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
+        """Begin a call, whose answer is to be awaited at once."""
         wanted = Wanted(
             operation=name,
             candidates=(self.connection,),
@@ -309,13 +313,18 @@ class HttpFacade:
             join=join,
             keeping=keeping,
         )
-        return await self._calls.make(wanted, options)
+        return self._calls.make(wanted, options)
 
 
 class _Decoded(Answer, Generic[T], frozen=True, kw_only=True):
     """An answer as the caller's model."""
 
     value: T
+
+
+def _name(request: Request) -> str:
+    """Return what a plain request is called in events and metrics."""
+    return f"http.{request.method.lower()}"
 
 
 def _as_it_is(response: Response) -> Response:

@@ -50,6 +50,14 @@ class AnswerStream:
         finally:
             await self.aclose()
 
+    def taken(self) -> bytes | None:
+        """Return all of the body where it has come already, and let go of it; None where it has not."""
+        whole = self._body.taken()
+        if whole is not None:
+            self._is_over = True
+            self._connection.leave_line()
+        return whole
+
     async def aclose(self) -> None:
         """Let go of it; what was not read is not read any more."""
         if not self._is_over:

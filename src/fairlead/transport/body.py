@@ -53,6 +53,10 @@ class UnpackedBody(ABC):
             await self.aclose()
             raise
 
+    def taken(self) -> bytes | None:
+        """Return all of it, and let go of it, where that takes no waiting; None where it may."""
+        return None
+
     @abstractmethod
     async def aclose(self) -> None:
         """Let go of it; what was not read is not read any more."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import inf
 
 from fairlead.errors import InvalidArgumentError
@@ -22,17 +21,13 @@ BODILESS = frozenset({204, 304})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
-def fields_of(request: Request) -> Iterator[tuple[str, str]]:
-    """Yield the fields of a request, names in lower case: the caller's, and the usual ones that it leaves out."""
-    own = [(name.lower(), value) for name, value in request.headers]
-    if not request.is_raw:
-        names = {name for name, _ in own}
-        for pair in _USUAL:
-            if pair[0] not in names:
-                yield pair
-    for pair in own:
-        if pair[0] not in CONNECTION_FIELDS:
-            yield pair
+def fields_of(request: Request) -> list[tuple[str, str]]:
+    """Return the fields of a request, names in lower case: the usual ones that the caller leaves out, and its own."""
+    own = [(key, value) for name, value in request.headers if (key := name.lower()) not in CONNECTION_FIELDS]
+    if request.is_raw:
+        return own
+    names = {name for name, _ in own}
+    return [pair for pair in _USUAL if pair[0] not in names] + own
 
 
 def refuse_breaks(text: str) -> None:

@@ -285,6 +285,15 @@ class _Stream(UnpackedBody):
     async def _read(self) -> bytes | None:
         return (await self._line.read() if self._line else b"") or None
 
+    def taken(self) -> bytes | None:
+        """Return a short body that has come already, and give the connection back."""
+        line, answer = self._line, self._answer
+        if line is None or not answer.is_complete or answer.size > _CHUNK or not self._unpacker.is_idle:
+            return None
+        self._line = None
+        self._transport.give_back(line)
+        return b"".join(answer.chunks)
+
     async def _finish(self) -> None:
         line, self._line = self._line, None
         if line is not None:

@@ -26,13 +26,18 @@ class Unpacker:
         self._is_full = False
 
     @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to unpack."""
+        return self._inflate is None and self._coding != "deflate"
+
+    @property
     def has_rest(self) -> bool:
         """Whether some of what was fed did not fit, and waits to be unpacked."""
         return bool(self._rest) or self._is_full
 
     def unpack(self, packed: Iterable[bytes], limit: int) -> bytes:
         """Unpack a whole body; one that is longer than `limit` is `TOO_LARGE`."""
-        if self._inflate is None and self._coding != "deflate":
+        if self.is_idle:
             return b"".join(packed)
         pieces: list[bytes] = []
         room = limit

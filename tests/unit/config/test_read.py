@@ -115,7 +115,8 @@ def test_what_is_expected_is_said(text: str, said: str) -> None:
          ("my.toml: zzz is not a setting. Known here: connections, routes, gateway, chaos, deadline_s, drills, state, "
          "webhooks, storage.")),
         ('gateway."a b" = "{}"',
-         "my.toml: gateway.a b is not a setting. Known here: host, port, api_keys, replay_bytes."),
+         ("my.toml: gateway.a b is not a setting. Known here: host, port, api_keys, replay_bytes, "
+          "max_connections, head_s, body_s, idle_s.")),
     ],
 )  # fmt: skip
 def test_an_unknown_key_is_named_with_the_one_that_was_meant(text: str, said: str) -> None:
