@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 from fairlead.model.outcome import Outcome
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One exchange with one connection, or our refusal to have it; `seconds` is its length."""
 
     connection: str

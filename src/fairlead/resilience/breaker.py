@@ -157,6 +157,11 @@ class Breaker:
             return None
         return max(0.0, self._until - now) if self.state is State.OPEN else 0.0
 
+    def record_good(self, ticket: Ticket, seconds: float, now: float) -> None:
+        """Count a good attempt; while the window is full of them, another one is none to count."""
+        if ticket != self._spotless or seconds >= self._slow_s:
+            self.record(ticket, is_good=True, now=now, seconds=seconds)
+
     def record(
         self,
         ticket: Ticket,
@@ -168,8 +173,6 @@ class Breaker:
         message: str | None = None,
     ) -> None:
         """Count the end of an attempt, which took so many seconds; a bad one has the code and words of its error."""
-        if is_good and ticket == self._spotless and seconds < self._slow_s:
-            return
         mark = 0 if is_good else FAILED
         if seconds >= self._slow_s:
             mark |= SLOW

@@ -6,12 +6,13 @@ one slow answer among many does not cost a vendor its place, and one good answer
 
 from __future__ import annotations
 
-from math import exp
+from math import exp, log
 
 #: After so many seconds what was known weighs a third.
 _MEMORY_S = 10.0
-#: However little time has passed, a new answer weighs as much as this.
+#: However little time has passed, a new answer weighs as much as this; and for so long that is what it comes to.
 _LEAST = 0.1
+_SOON_S = -_MEMORY_S * log(1.0 - _LEAST)
 
 
 class Ewma:
@@ -28,6 +29,7 @@ class Ewma:
         if self.mean_s is None:
             self.mean_s = seconds
         else:
-            weight = 1.0 - exp((self._at - now) / _MEMORY_S)
-            self.mean_s += (weight if weight > _LEAST else _LEAST) * (seconds - self.mean_s)
+            passed_s = now - self._at
+            weight = _LEAST if passed_s < _SOON_S else 1.0 - exp(-passed_s / _MEMORY_S)
+            self.mean_s += weight * (seconds - self.mean_s)
         self._at = now

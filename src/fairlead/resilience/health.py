@@ -108,6 +108,13 @@ class Health:
         self.condition = _UP
         self.cause: str | None = None
 
+    def record_good(self, seconds: float, now: float) -> None:
+        """Learn from a good attempt; while it is up and quick, there is nothing to judge."""
+        if self.condition is _UP and seconds < self._slow_s:
+            self._window.add_good(now)
+        else:
+            self.record(is_good=True, seconds=seconds, now=now)
+
     def record(self, *, is_good: bool, seconds: float, now: float, cause: str | None = None) -> None:
         """Learn from an attempt, or from a probe. While it is down, each is a probe."""
         if not is_good:

@@ -58,7 +58,7 @@ class Learned:
         """Begin with so many requests under way, that left before anybody counted."""
         self._under_way = under_way
 
-    def next_turn(self, now: float, cost: float, *, is_background: bool = False) -> float:
+    def next_turn(self, now: float, cost: float, is_background: bool = False) -> float:
         """Return when the vendor has so much left; for ever `now` while it has said nothing."""
         turn = now
         for limit in self._limits.values():

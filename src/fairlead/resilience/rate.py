@@ -36,7 +36,7 @@ class RateLimit:
         self._windows = (*self._windows, window)
 
     def admit(
-        self, now: float, cost: float = 1.0, *, longest_wait_s: float = 0.0, is_background: bool = False
+        self, now: float, cost: float = 1.0, longest_wait_s: float = 0.0, is_background: bool = False
     ) -> float | None:
         """Take a turn; return the seconds to wait for it, or None, and take none, where that is too long."""
         if self._gaps:
@@ -44,18 +44,18 @@ class RateLimit:
             if gap is not None and not is_background and self._gaps[gap][0] - now <= longest_wait_s:
                 return self._fill(gap, cost) - now
         turn = now
-        for window in self._windows:
-            free = window.next_turn(now, cost, is_background=is_background)
+        windows = self._windows
+        for window in windows:
+            free = window.next_turn(now, cost, is_background)
             if free > turn:
                 turn = free
-        wait = turn - now
-        if wait and (wait > longest_wait_s or wait == inf or is_background):
+        if turn > now and (turn - now > longest_wait_s or turn == inf or is_background):
             return None
-        for window in self._windows:
+        for window in windows:
             window.take(turn, cost)
         if turn > self._last:
             self._last = turn
-        return wait
+        return turn - now
 
     def retry_after_s(self, now: float, cost: float = 1.0, *, is_background: bool = False) -> float:
         """Return the seconds until a turn is free, as things stand; `inf` for a cost beyond any window."""

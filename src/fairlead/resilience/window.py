@@ -74,7 +74,7 @@ class CountWindow:
 class TimeWindow:
     """The attempts of the last `seconds`, however many."""
 
-    __slots__ = ("_failed", "_per_s", "_slow", "_tick", "_totals", "failed", "slow", "total")
+    __slots__ = ("_failed", "_fresh", "_per_s", "_rolls_at", "_slow", "_tick", "_totals", "failed", "slow", "total")
 
     def __init__(self, seconds: float) -> None:
         self._per_s = _BUCKETS / seconds
@@ -82,6 +82,10 @@ class TimeWindow:
         self._failed = [0] * _BUCKETS
         self._slow = [0] * _BUCKETS
         self._tick = 0
+        #: The good and quick ones of the present bucket; they join the totals when it is over.
+        self._fresh = 0
+        #: When the next bucket begins, up to rounding; 0 where that is to be worked out.
+        self._rolls_at = 0.0
         self.total = self.failed = self.slow = 0
 
     @property
@@ -89,11 +93,16 @@ class TimeWindow:
         """Never: each one lowers the share of those that failed before, or will fail."""
         return False
 
+    def add_good(self, now: float) -> None:
+        """Count a good and quick attempt: what almost all calls do."""
+        if now >= self._rolls_at:
+            self.advance(now)
+        self._fresh += 1
+        self.total += 1
+
     def add(self, mark: int, now: float) -> None:
         """Count an attempt."""
-        tick = int(now * self._per_s)
-        if tick > self._tick:
-            self._roll(tick)
+        self.advance(now)
         at = self._tick % _BUCKETS
         self._totals[at] += 1
         self.total += 1
@@ -114,10 +123,12 @@ class TimeWindow:
         """Forget all of them."""
         tick = self._tick
         self._roll(tick + _BUCKETS)
-        self._tick = tick
+        self._tick, self._rolls_at = tick, 0.0
 
     def _roll(self, tick: int) -> None:
         """Empty the buckets that come round again: at most all of them, however long nothing happened."""
+        self._totals[self._tick % _BUCKETS] += self._fresh
+        self._fresh = 0
         for passed in range(min(tick - self._tick, _BUCKETS)):
             at = (tick - passed) % _BUCKETS
             self.total -= self._totals[at]
@@ -125,3 +136,4 @@ class TimeWindow:
             self.slow -= self._slow[at]
             self._totals[at] = self._failed[at] = self._slow[at] = 0
         self._tick = tick
+        self._rolls_at = (tick + 1) / self._per_s

@@ -28,7 +28,7 @@ _GRAIN = 1 / 256
 class Window(Protocol):
     """One limit. Costs are in the vendor's points; times are monotonic seconds."""
 
-    def next_turn(self, now: float, cost: float, *, is_background: bool = False) -> float:
+    def next_turn(self, now: float, cost: float, is_background: bool = False) -> float:
         """Return the first instant from `now` on at which the cost is free, and `inf` where it never is."""
         ...
 
@@ -69,7 +69,7 @@ class SlidingWindow:
         #: When the newest of the turns that are kept as one began.
         self._began = -inf
 
-    def next_turn(self, now: float, cost: float, *, is_background: bool = False) -> float:
+    def next_turn(self, now: float, cost: float, is_background: bool = False) -> float:
         """Return the first instant at which the cost is free."""
         turns = self._turns
         while turns and turns[0] + self._per_s <= now:
@@ -167,7 +167,7 @@ class Gcra:
         steady = amount - burst + step
         return cls(steady, per_s + margin_s, burst=burst, reserve=reserve)
 
-    def next_turn(self, now: float, cost: float, *, is_background: bool = False) -> float:
+    def next_turn(self, now: float, cost: float, is_background: bool = False) -> float:
         """Return the first instant at which the bucket holds the cost."""
         if cost > self.burst:
             return inf

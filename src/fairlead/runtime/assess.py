@@ -9,6 +9,9 @@ from fairlead.spec.answer import refusal_in, text_at
 from fairlead.spec.outcomes import Verdict, by_table, classify, classify_refusal
 from fairlead.spec.provider import Provider
 
+# Python 3.11 looks the members of an enumeration up slowly.
+_ANSWERED = Phase.ANSWERED
+
 
 def assess(provider: Provider, request: Request, answer: Response | Broken) -> Verdict:
     """Judge an exchange. Where the vendor says errors with a good status, its body is looked into too."""
@@ -19,6 +22,6 @@ def assess(provider: Provider, request: Request, answer: Response | Broken) -> V
             refusal = refusal_in(answer, provider.error_code_at, provider.ok_codes)
             if refusal is not None:
                 return classify_refusal(answer.status, refusal, effect=request.effect, rules=provider.errors)
-        return by_table(answer.status, Phase.ANSWERED, request.effect)
+        return by_table(answer.status, _ANSWERED, request.effect)
     code = text_at(answer, provider.error_code_at) if answer.status >= 400 else None
     return classify(answer.status, phase=Phase.ANSWERED, effect=request.effect, rules=provider.errors, code=code)

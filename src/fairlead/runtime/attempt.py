@@ -24,11 +24,15 @@ from fairlead.spec.outcomes import Verdict, Wait, classify
 from fairlead.spec.retry_after import parse_retry_after
 from fairlead.spec.watch import WATCHING
 
-Answered: TypeAlias = tuple[Response | Broken, float, Lease]
+#: What came, how many seconds it took, when that was over, and the lease that is to be settled.
+Answered: TypeAlias = tuple[Response | Broken, float, float, Lease]
 
 
-class Step(msgspec.Struct, frozen=True):
-    """Where an operation stands after an exchange: finished, at its next request, or failed."""
+class Step(msgspec.Struct, frozen=True, gc=False):
+    """Where an operation stands after an exchange: finished, at its next request, or failed.
+
+    It is dropped before anything could refer to it, so the garbage collector need not know it.
+    """
 
     verdict: Verdict
     error: errors.FairleadError | None = None
@@ -37,13 +41,13 @@ class Step(msgspec.Struct, frozen=True):
 
 
 async def exchange(
-    call: Call, connection: Connection, lease: Lease, request: Request, ports: Ports, *, started: float, left: int
+    call: Call, connection: Connection, lease: Lease, request: Request, ports: Ports, started: float, left: int
 ) -> Answered:
-    """Sign and send one request; return what came, how long it took, and the lease that is to be settled.
+    """Sign and send one request.
 
     A cancelled exchange is no attempt: its lease is given back. A stream keeps its place until it is read.
     """
-    clock, provider = ports.clock, connection.provider
+    clock = ports.clock
     timeout_s = (call.deadline.at_s - started) / left
     attempt_s = connection.policy.attempt_s
     if timeout_s > attempt_s and request.content is None:  # one that sends a stream takes as long as that
@@ -51,15 +55,16 @@ async def exchange(
     is_held = False
     try:
         wanted = request
-        if provider.fixed_headers or request.idempotency_key:
+        if connection.adds_headers or request.idempotency_key:
             wanted = dressed(request, connection)
         if connection.policy.passes_deadline:
             wanted = with_deadline(wanted, timeout_s)
-        if provider.auth != ():
+        if connection.is_signed:
+            provider = connection.provider
             base_url, now = provider.base_url, clock.wall()
             wanted = sign(wanted, provider.auth, connection.credentials, base_url=base_url, now=now)
         answer = await connection.transport.exchange(wanted, timeout_s=timeout_s if timeout_s > 0 else 0.0)
-        if isinstance(answer, Response) and answer.stream is not None:
+        if request.is_streamed and isinstance(answer, Response) and answer.stream is not None:
             left_s = timeout_s - (clock.monotonic() - started)
             answer = await hold(request, answer, connection, timeout_s=left_s)
             is_held = isinstance(answer, Response) and answer.stream is not None
@@ -72,7 +77,7 @@ async def exchange(
     finally:
         if not is_held:
             connection.leave_line()
-    return answer, finished - started, lease
+    return answer, finished - started, finished, lease
 
 
 def _is_drop(answer: Response | Broken) -> bool:
@@ -104,15 +109,15 @@ def with_deadline(request: Request, seconds: float) -> Request:
 def judge(connection: Connection, operation: Operation[Any], request: Request, answer: Response | Broken) -> Step:
     """Classify an exchange, and let the operation read a good answer."""
     verdict = assess(connection.provider, request, answer)
-    if verdict.error is not None or isinstance(answer, Broken):
+    if verdict.error is not None or isinstance(answer, Broken):  # the latter never without the former
         error = explain(verdict, answer, connection)
         error.response = None if isinstance(answer, Broken) else answer
         return Step(verdict, error)
-    watching = WATCHING.set(connection.watch)
+    WATCHING.watch = connection.watch
     try:
-        return Step(verdict, next=operation.send(answer))
+        return Step(verdict, None, operation.send(answer))
     except StopIteration as ended:
-        return Step(verdict, value=ended.value)
+        return Step(verdict, None, None, ended.value)
     except errors.UnexpectedAnswerError as error:
         seen = Failure.MALFORMED if error.is_garbled else Failure.CHANGED
         verdict = classify(seen, phase=Phase.ANSWERED, effect=request.effect)
@@ -127,7 +132,7 @@ def judge(connection: Connection, operation: Operation[Any], request: Request, a
         verdict = classify(Failure.CHANGED, phase=Phase.ANSWERED, effect=request.effect)
         return Step(verdict, explain_stumble(cause, verdict))
     finally:
-        WATCHING.reset(watching)
+        WATCHING.watch = None
 
 
 def was_cut_short(answer: Response | Broken, seconds: float, connection: Connection) -> bool:

@@ -153,7 +153,7 @@ class _Race:
 def _is_good(task: _Running) -> bool:
     if task.exception() is not None:
         return True  # of ours, or of the caller's: it is to be seen
-    answer, _, _ = task.result()
+    answer, *_ = task.result()
     return isinstance(answer, Response) and answer.status < 500 and answer.status != 429
 
 
@@ -175,11 +175,13 @@ async def _troubled(
     if isinstance(fault, Fail):
         connection.forget(lease)
         connection.leave_line()
-        return FAILURES[fault.code], clock.monotonic() - started, lease
-    answer, _, _ = await exchange(call, connection, lease, request, ports, started=clock.monotonic(), left=left)
+        now = clock.monotonic()
+        return FAILURES[fault.code], now - started, now, lease
+    answer, *_ = await exchange(call, connection, lease, request, ports, started=clock.monotonic(), left=left)
     if isinstance(answer, Response) and answer.stream is None:
         if isinstance(fault, LoseAnswer):
             answer = _LOST
         elif isinstance(fault, Corrupt):
             answer = msgspec.structs.replace(answer, body=damaged(answer.body, fault.damage))
-    return answer, clock.monotonic() - started, lease
+    now = clock.monotonic()
+    return answer, now - started, now, lease

@@ -67,6 +67,9 @@ class Connection:
         self.quota = strategies.quota
         self.hedge = strategies.hedge
         self.chaos = strategies.chaos
+        #: What is to be done to every request: with what it has already, and with a signature.
+        self.adds_headers = bool(provider.fixed_headers)
+        self.is_signed = provider.auth != ()
         #: Whether an attempt is one exchange, no more: most are.
         self.is_plain = strategies.hedge is None and strategies.chaos is None
         self.health = strategies.health
@@ -75,6 +78,8 @@ class Connection:
         self.latency = Ewma()
         self.watch = Watch()
         self._trial_at: float | None = None
+        #: What everybody is given while the breaker is closed: the same for all.
+        self._usual = Lease(self.breaker.passes, FREE)
         self._ports = ports
         self._clock = ports.clock
 
@@ -111,16 +116,18 @@ class Connection:
         self._trial_at = health.next_probe_at(now, self._ports.random)
         return is_time
 
-    def try_admit(self, now: float, *, is_background: bool) -> Lease | None:
+    def try_admit(self, now: float, is_background: bool = False) -> Lease | None:
         """Take leave at once, where nothing stands against it; else `admit` waits for it, or says why not."""
         ticket = self.breaker.passes
         if not ticket or self.pause.is_on or self.quota is not None or not self.concurrency.admit():
             return None
-        if self.rate is not None and self.rate.admit(now, is_background=is_background) is None:
+        if self.rate is not None and self.rate.admit(now, 1.0, 0.0, is_background) is None:
             self.concurrency.release()
             return None
-        self.usage.enter()
-        return Lease(ticket, FREE)
+        self.usage.count += 1
+        if ticket != self._usual.ticket:
+            self._usual = Lease(ticket, FREE)
+        return self._usual
 
     async def admit(self, *, remaining_s: float, is_last: bool, cost: float, is_background: bool) -> Lease:
         """Take leave for one attempt, waiting in line if need be; raise `RejectedError` where there is none.
@@ -247,9 +254,9 @@ class Connection:
 
     def settle_good(self, lease: Lease, seconds: float, now: float) -> None:
         """Learn from an attempt that was served."""
-        self.breaker.record(lease.ticket, is_good=True, now=now, seconds=seconds)
+        self.breaker.record_good(lease.ticket, seconds, now)
         self.latency.record(seconds, now)
-        self.health.record(is_good=True, seconds=seconds, now=now)
+        self.health.record_good(seconds, now)
         if self.pause.is_on:
             self.pause.end(now)
 

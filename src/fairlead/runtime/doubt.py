@@ -41,3 +41,7 @@ class Doubt:
         final = OutcomeUnknownError(message, hint=hint, outcome=Outcome.UNKNOWN)
         final.response = error.response
         return final
+
+
+#: The doubt about an operation that has done nothing yet: it is everybody's, and learns nothing.
+NO_DOUBT = Doubt()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from inspect import GEN_CLOSED, getgeneratorstate
-from itertools import count
 from typing import Any
 
 from fairlead import errors
@@ -23,12 +22,15 @@ from fairlead.resilience.budget import AFTER_REFUSAL, AFTER_TIMEOUT
 from fairlead.runtime.attempt import Answered, Step, exchange, judge, learn, wait_after, was_cut_short
 from fairlead.runtime.care import exchange_with_care
 from fairlead.runtime.connection import Connection
-from fairlead.runtime.doubt import Doubt
+from fairlead.runtime.doubt import NO_DOUBT, Doubt
 from fairlead.runtime.drift import tell_drift
 from fairlead.runtime.policy import Lease
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.streams import is_repeatable, let_go
 from fairlead.runtime.trail import Trail
+
+# Python 3.11 looks the members of an enumeration up slowly.
+_READ = Effect.READ
 
 Begin = Callable[[Connection], Operation[Any]]
 
@@ -43,14 +45,16 @@ async def perform(
     """
     failed: list[errors.FairleadError] = []
     waiting: Sequence[Connection] = candidates
-    for rounds in count(1):
+    rounds = 0
+    while True:
+        rounds += 1
         met: dict[Connection, errors.FairleadError] = {}
         left = len(waiting)
         for connection in waiting:
             if ports.clock.monotonic() >= call.deadline.at_s:
                 raise too_late(call, failed, trail)
             try:
-                return await serve(call, connection, begin, trail, ports, left=left), connection
+                return await serve(call, connection, begin, trail, ports, left), connection
             except errors.FairleadError as error:
                 failed.append(error)
                 met[connection] = error
@@ -64,7 +68,6 @@ async def perform(
             raise summarise(failed)
         await wait(pause_s, trail, ports)
         waiting = [connection for connection, error in met.items() if error.retry_after_s is not None]
-    raise AssertionError  # the rounds do not end by themselves
 
 
 def until_next_round(
@@ -82,7 +85,7 @@ def until_next_round(
     return pause_s if call.deadline.allows(pause_s, ports.clock.monotonic()) else None
 
 
-async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, ports: Ports, *, left: int) -> Any:
+async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, ports: Ports, left: int) -> Any:
     """Drive the operation at one connection to its value; raise where this connection cannot give it.
 
     `left` counts the connections still to be tried, this one included: each gets its share of the time left.
@@ -92,23 +95,23 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
     restarts = 0
     try:
         operation, request = visit.opened(begin)
-        connection.budget.deposit(ports.clock.monotonic())
+        now = ports.clock.monotonic()
+        connection.budget.deposit(now)
         while True:
-            answer, seconds, lease = await visit.attempt(request)
-            step = visit.conclude(operation, request, lease, answer, seconds)
+            answer, seconds, finished, lease = await visit.attempt(request, now)
+            step = visit.conclude(operation, request, lease, answer, seconds, finished)
             if step.error is not None or connection.quota is not None:
                 await visit.settle(lease, step, answer)
             if step.error is None:
                 if step.next is None:
                     return step.value
-                request, visit.failures = step.next, restarts
+                request, visit.failures, now = step.next, restarts, ports.clock.monotonic()
                 continue
-            if not visit.may_repeat(request, step):
-                raise step.error
-            await wait(step.error.retry_after_s or 0.0, trail, ports)
+            await visit.wait_to_repeat(request, step.error, step)
             if getgeneratorstate(operation) == GEN_CLOSED:  # by an answer it could not read; nothing was done yet
                 restarts = visit.failures
                 operation, request = visit.opened(begin)
+            now = ports.clock.monotonic()
     except StopIteration as ended:  # an operation that needs no request
         return ended.value
     except errors.FairleadError as error:
@@ -117,7 +120,8 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
             raise
         raise final from error
     finally:
-        close(operation)
+        if operation is not None:
+            operation.close()
 
 
 class Visit:
@@ -131,7 +135,7 @@ class Visit:
         self.trail = trail
         self.ports = ports
         self.left = left
-        self.doubt = Doubt()
+        self.doubt = NO_DOUBT
         #: Tries of the present request that failed.
         self.failures = 0
 
@@ -144,14 +148,13 @@ class Visit:
             self._note_refusal(error)
             raise
 
-    def attempt(self, request: Request) -> Coroutine[Any, Any, Answered]:
+    def attempt(self, request: Request, now: float) -> Coroutine[Any, Any, Answered]:
         """Take leave and have an exchange; to be awaited at once. Mostly nothing else is to be awaited than that."""
         call, connection, ports = self.call, self.connection, self.ports
         left = 1 if self.doubt.has_any else self.left  # no other may be asked any more
-        now = ports.clock.monotonic()
-        lease = None if call.drill else connection.try_admit(now, is_background=call.is_background)
+        lease = None if call.drill else connection.try_admit(now, call.is_background)
         if lease is not None and connection.is_plain:
-            return exchange(call, connection, lease, request, ports, started=now, left=left)
+            return exchange(call, connection, lease, request, ports, now, left)
         return self._attempt_with_care(request, lease, now, left)
 
     async def _attempt_with_care(self, request: Request, lease: Lease | None, now: float, left: int) -> Answered:
@@ -161,7 +164,7 @@ class Visit:
             lease = await self._take_leave(request, now, left)
             now = ports.clock.monotonic()
         if connection.is_plain:
-            return await exchange(call, connection, lease, request, ports, started=now, left=left)
+            return await exchange(call, connection, lease, request, ports, now, left)
         return await exchange_with_care(call, connection, lease, request, self.trail, ports, started=now, left=left)
 
     async def _take_leave(self, request: Request, now: float, left: int) -> Lease:
@@ -188,26 +191,35 @@ class Visit:
         self.ports.events.emit(event)
 
     def conclude(
-        self, operation: Operation[Any], request: Request, lease: Lease, answer: Response | Broken, seconds: float
+        self,
+        operation: Operation[Any],
+        request: Request,
+        lease: Lease,
+        answer: Response | Broken,
+        seconds: float,
+        finished: float,
     ) -> Step:
         """Judge an exchange, learn from it, and write it down; an error gets the wait before a repeat makes sense."""
         call, connection, ports = self.call, self.connection, self.ports
         step = judge(connection, operation, request, answer)
         error = step.error
         self.trail.vendor_s += seconds
-        connection.note_limits(step.verdict, answer)
+        if connection.learned is not None:
+            connection.note_limits(step.verdict, answer)
         if error is None:
-            connection.settle_good(lease, seconds, ports.clock.monotonic())
+            connection.settle_good(lease, seconds, finished)
         else:
             self.failures += 1
             cut_short = call.is_hurried and was_cut_short(answer, seconds, connection)
             asked = learn(connection, lease, step, answer, seconds, ports, was_cut_short=cut_short)
             error.retry_after_s = wait_after(connection, step.verdict, asked, self.failures, ports)
-        attempt = self.trail.note(connection, outcome=step.verdict.outcome, error=error, answer=answer, seconds=seconds)
+        attempt = self.trail.note(connection, step.verdict.outcome, error, answer, seconds)
         if ports.events.sinks:
             ports.events.emit(AttemptFinished(call_id=call.id, operation=call.operation, attempt=attempt))
             tell_drift(call, connection, ports)
-        if error is not None or request.effect is not Effect.READ:  # a read that is done leaves no doubt
+        if error is not None or request.effect is not _READ:  # a read that is done leaves no doubt
+            if self.doubt is NO_DOUBT:
+                self.doubt = Doubt()
             self.doubt.learn(request.effect, step.verdict.outcome, error)
         return step
 
@@ -217,6 +229,12 @@ class Visit:
             await let_go(answer)
         if self.connection.quota is not None:
             await self.connection.settle_quota(lease, step.verdict, answer)
+
+    async def wait_to_repeat(self, request: Request, error: errors.FairleadError, step: Step) -> None:
+        """Wait until the same request should go to the same connection again; raise the error where it should not."""
+        if not self.may_repeat(request, step):
+            raise error
+        await wait(error.retry_after_s or 0.0, self.trail, self.ports)
 
     def may_repeat(self, request: Request, step: Step) -> bool:
         """Whether the same request should go to the same connection again, and the budget has paid for it.
@@ -252,12 +270,6 @@ class Visit:
             call_id=self.call.id,
             attempts=tuple(self.trail.attempts),
         )
-
-
-def close(operation: Operation[Any] | None) -> None:
-    """End an operation that may be in the middle of something."""
-    if operation is not None:
-        operation.close()
 
 
 def too_late(call: Call, failed: list[errors.FairleadError], trail: Trail) -> errors.FairleadError:

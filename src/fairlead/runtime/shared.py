@@ -180,11 +180,11 @@ class SharedConnection(Connection):
         """Share no longer: another connection has this one's name now, or none has."""
         await self._state.forget(self._shared_rate, self._link)
 
-    def try_admit(self, now: float, *, is_background: bool) -> Lease | None:
+    def try_admit(self, now: float, is_background: bool = False) -> Lease | None:
         """Take leave at once, where nothing stands against it and the store is there, or known not to be."""
         if not self._state.is_begun:
             return None
-        lease = super().try_admit(now, is_background=is_background)
+        lease = super().try_admit(now, is_background)
         if lease is None or self._shared_rate is None or self._shared_rate.admit():
             return lease
         if self.rate is not None:

@@ -31,7 +31,6 @@ class Trail:
     def note(
         self,
         connection: Connection,
-        *,
         outcome: Outcome = Outcome.NOT_DONE,
         error: errors.FairleadError | None = None,
         answer: Response | Broken | None = None,
