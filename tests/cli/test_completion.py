@@ -50,7 +50,7 @@ async def test_the_script_asks_fairlead(shell: str) -> None:
         ("fairlead call recipes.f", ["recipes.fetch"]),
         ("fairlead init --provider ", provider_names()),
         ("fairlead init --provider spoonacular --provider e", ["edamam"]),
-        ("fairlead providers s", ["spoonacular"]),
+        ("fairlead providers sp", ["spoonacular"]),
         ("fairlead fake ", fake_names()),
         ("fairlead fake --f", ["--faults"]),
         ("fairlead completion ", list(SHELLS)),

@@ -35,6 +35,7 @@ STATUSES = {
     errors.UnknownConnectionError: 404,
     errors.UnknownRouteError: 404,
     errors.SignatureError: 403,
+    errors.WebhookError: 403,
     errors.UnsupportedFeatureError: 501,
     errors.RejectedError: 503,
     errors.CircuitOpenError: 503,

@@ -86,6 +86,16 @@ def test_a_key_of_another_kind_is_said_so(key: str) -> None:
     assert refusal(lambda: try_on(KEYED, incoming(BODY, keyed()), {"webhook_public_key": key}, now=NOW)) == "no_secret"
 
 
+def test_another_way_to_write_the_same_signature_is_refused() -> None:
+    padded = next(each for number in range(7, 99) if (each := keyed(7, str(NOW - number))["X-Sig"])[-2] == "=")
+    at = str(NOW - next(number for number in range(7, 99) if keyed(7, str(NOW - number))["X-Sig"] == padded))
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = letters[letters.index(padded[-3]) ^ 1]  # a bit that nobody reads
+    headers = {"X-Sig": f"{padded[:-3]}{other}==", "X-Time": at}
+    secrets = {"webhook_public_key": public(curve_key(7))}
+    assert refusal(lambda: try_on(KEYED, incoming(BODY, headers), secrets, now=NOW)) == "malformed"
+
+
 @given(at=st.data())
 def test_any_flipped_bit_refuses_a_public_key(at: st.DataObject) -> None:
     good = keyed()
@@ -177,6 +187,7 @@ def test_a_subscription_that_cannot_be_agreed_to_is_asked_for_again() -> None:
         "https://evil.example/api.acme.example/certs/1.pem",
         "https://evil.example#api.acme.example/certs/1.pem",
         "https://api.acme.example@evil.example/certs/1.pem",
+        "https://evil.example@api.acme.example/certs/1.pem",
         "https://evil.example\\@api.acme.example/certs/1.pem",
         "https://api.acme.example:8443/certs/1.pem",
         "https://api.acme.example:port/certs/1.pem",
