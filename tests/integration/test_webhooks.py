@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,20 @@ async def test_a_disk_that_takes_nothing_is_answered_503_and_nothing_is_acknowle
         reply = await world.deliver(PAID)
         assert reply.status == 503
         assert dict(reply.headers)["retry-after"] == "30"
+
+
+async def test_a_signature_that_covers_no_time_counts_for_one_delivery(tmp_path: Path) -> None:
+    """The vendor of this one signs the body alone, and tells its deliveries apart by a header."""
+    hub = '[connections.hub]\nprovider = "github"\ncredentials = { webhook_secret = "env:ACME" }\n'
+    body = b'{"action": "opened"}'
+    signature = hmac.digest(ENVIRONMENT["ACME"].encode(), body, "sha256").hex()
+
+    async with shop(tmp_path / "jobs.db", hub) as world:
+
+        async def send(delivery: str) -> int:
+            headers = {"x-hub-signature-256": f"sha256={signature}", "x-github-event": "issues"}
+            headers |= {"x-github-delivery": delivery, "content-type": "application/json"}
+            return (await world.fl.webhooks.receive("hub", url="https://a.test/", headers=headers, body=body)).status
+
+        assert [await send("one"), await send("one"), await send("another")] == [200, 200, 401]
+        assert [each.key for each in await world.fl.webhooks.list()] == ["one"]

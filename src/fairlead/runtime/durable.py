@@ -15,13 +15,14 @@ from fairlead.runtime.deliver import EVENT, Deliver
 from fairlead.runtime.forward import register_forwards
 from fairlead.runtime.handlers import Handlers
 from fairlead.runtime.http import HttpFacade
-from fairlead.runtime.inbox import Inbox
+from fairlead.runtime.inbox import NONCE, Inbox
 from fairlead.runtime.lookup import Lookups
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
 from fairlead.runtime.rejects import Rejects
 from fairlead.runtime.webhooks import WebhooksFacade
 from fairlead.runtime.work import Runner, Worker
+from fairlead.storage.jobs import Ending, Job, JobState
 from fairlead.storage.open import open_store
 from fairlead.vault.references import resolve
 
@@ -83,6 +84,7 @@ class Durable:
         """Do what is due, from now on; a process without handlers leaves the events to those that have some."""
         if self.handlers:
             self.runners[EVENT] = self._deliver
+            self.runners[NONCE] = _forget
         if self.runners:
             self._worker.start()
 
@@ -102,3 +104,8 @@ class Durable:
         self._worker.disown()
         self._rejects.disown()
         self.store.disown()
+
+
+async def _forget(job: Job) -> Ending:
+    """End a nonce, so that retention can delete it: no signature with it counts any more."""
+    return Ending(claim=job.claim, state=JobState.DONE)

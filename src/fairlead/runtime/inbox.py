@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 
 import msgspec
 
@@ -30,6 +31,11 @@ _LONGEST_KEY = 512
 _COME_BACK_S = "30"
 #: What a delivery to nobody is answered. It is counted without the name, which is whatever a stranger makes it.
 NO_CONNECTION, NO_WEBHOOKS = "unknown_connection", "no_webhooks"
+
+#: The kind of jobs that used nonces are: when its time has come, one may be forgotten.
+NONCE = "nonce"
+# Longer than any vendor's signature counts.
+_NONCE_S = 5 * 86_400.0
 
 _STATUS = {WebhookReason.MALFORMED: 400, WebhookReason.NO_SECRET: 503}
 
@@ -69,6 +75,8 @@ class Inbox:
             if verdict.reply is not None:
                 return verdict.reply
             jobs = self._jobs(name, connection, incoming, webhooks.split(incoming))
+            if verdict.nonce is not None:
+                await self._use_up(name, verdict.nonce, jobs)
             added = await self._store.add(jobs) if jobs else ()
         except UnknownConnectionError:
             return self.refuse("", NO_CONNECTION, 404, incoming)
@@ -111,6 +119,25 @@ class Inbox:
             return verdict
         finally:
             steps.close()
+
+    async def _use_up(self, name: str, nonce: str, jobs: Sequence[NewJob]) -> None:
+        """Write down that a nonce was used, and for which events; raise `WebhookError` where it was for others.
+
+        It is written before they are: a delivery that was kept in part is the same one when it comes again.
+        """
+        events = sha256(b"\0".join(sorted((each.key or "").encode() for each in jobs))).digest()
+        (used,) = await self._store.add([
+            NewJob(
+                kind=NONCE,
+                source=name,
+                name="nonce",
+                key=sha256(nonce.encode()).hexdigest(),
+                fingerprint=events,
+                run_at=self._ports.clock.wall() + _NONCE_S,
+            )
+        ])  # fmt: skip
+        if used.job.fingerprint != events:
+            raise WebhookError.of(WebhookReason.REPLAYED)
 
     def _jobs(self, name: str, connection: Connection, incoming: Incoming, notices: Sequence[Notice]) -> list[NewJob]:
         """Make the row of each event."""
