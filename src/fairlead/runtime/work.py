@@ -76,6 +76,10 @@ class Worker:
         """How many jobs it is doing."""
         return len(self._running)
 
+    def bound(self, *, at_once: int, lease_s: float) -> None:
+        """Go on with other bounds; what is held already is held as before until it is renewed."""
+        self._at_once, self._lease_s = at_once, lease_s
+
     def start(self) -> None:
         """Begin, in the running loop; a second time does nothing."""
         if not self._tasks:
@@ -118,10 +122,11 @@ class Worker:
         if not room:
             self._has_more = True
             return _LONGEST_S
-        kinds = list(self._runners)
+        runners = dict(self._runners)  # what is claimed is done, whatever is taken away meanwhile
+        kinds = list(runners)
         jobs = await self.store.claim(kinds, self.owner, lease_s=self._lease_s, limit=room)
         for job in jobs:
-            self._running[job.claim] = asyncio.create_task(self._do(job))
+            self._running[job.claim] = asyncio.create_task(self._do(job, runners[job.kind]))
         self._has_more = len(jobs) == room
         if jobs:
             return 0.0 if len(jobs) < room else _LONGEST_S
@@ -153,11 +158,11 @@ class Worker:
                     if task and not is_ours:
                         task.cancel()
 
-    async def _do(self, job: Job) -> None:
+    async def _do(self, job: Job, run: Runner) -> None:
         clock = self._ports.clock
         started, begun_at = clock.monotonic(), clock.wall()
         try:
-            ending = await self._turn(job)
+            ending = await self._turn(job, run)
             until = begun_at + self._lease_s
             try:
                 is_written = ending is None or await self._write(ending, until=until)
@@ -171,10 +176,10 @@ class Worker:
             if self._has_more:
                 self.wake()
 
-    async def _turn(self, job: Job) -> Ending | None:
+    async def _turn(self, job: Job, run: Runner) -> Ending | None:
         """Have the runner do it. When we are to stop in the middle, the job waits for somebody else."""
         try:
-            return await self._runners[job.kind](job)
+            return await run(job)
         except asyncio.CancelledError:
             ending = Ending(claim=job.claim, state=JobState.WAITING, run_at=self._ports.clock.wall())
             with suppress(StorageError):  # then the lease ends by itself
