@@ -24,6 +24,7 @@ from fairlead.model.attempt import Attempt
 from fairlead.observe.events import Event
 from fairlead.observe.metrics import Metrics
 from fairlead.runtime.by_name import OPERATIONS
+from fairlead.runtime.event_words import FILTERS, PLACES
 from fairlead.runtime.registry import load_provider, provider_names
 from fairlead.spec.describe import iter_facts, list_operations
 from fairlead.testing.faults import Faults
@@ -90,6 +91,7 @@ and with `--json` all of it; `fairlead init` writes a configuration from it."""
 #: What the gateway answers of its own accord: code -> status and title.
 _OWN_PROBLEMS = {
     "missing_key": (401, "The gateway needs one of its keys."),
+    "unknown_event": (404, "No event has this id."),
     "unknown_path": (404, "The gateway has no such path."),
     "unknown_method": (405, "The gateway has no such method here."),
     "unsupported_coding": (501, "The proxy knows no transfer coding but chunked."),
@@ -240,11 +242,12 @@ def gateway() -> str:
     """Fill the two tables of the page on the gateway; the rest of it is written by hand."""
     text = (REFERENCE / "gateway.md").read_text(encoding="utf-8")
     words = [("word", "meaning"), *((f"`{name}`", said) for name, said in OPERATIONS["recipes.search"].words.items())]
+    asked = [("word", "meaning"), *((f"`{name}`", said) for name, said in {**FILTERS, **PLACES}.items())]
     kinds = [kind for _, kind in family(errors.FairleadError, 0)]
     problems = [(status_of(kind), kind.code, errors.default_message(kind)) for kind in kinds]
     problems += [(status, code, title) for code, (status, title) in _OWN_PROBLEMS.items()]
     statuses = [(str(status), f"`{code}`", title) for status, code, title in sorted(problems)]
-    text = filled(text, "words", table(words))
+    text = filled(filled(text, "words", table(words)), "event-words", table(asked))
     return filled(text, "statuses", table([("status", "code", "title"), *statuses]))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from fairlead.errors import FairleadError
-from fairlead.gateway import health, recipes, webhooks
+from fairlead.gateway import events, health, recipes, webhooks
 from fairlead.gateway.access import Access
 from fairlead.gateway.answers import render_error, render_problem
 from fairlead.gateway.proxy import PREFIX, Proxy
@@ -22,18 +23,28 @@ from fairlead.observe.metrics import Metrics
 from fairlead.runtime.fairlead import Fairlead
 
 
-class Gateway(Starlette):
+class Inlet(Starlette):
+    """What vendors call, and nothing else: everybody may reach it."""
+
+    webhooks: webhooks.Webhooks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Lead a delivery where it belongs."""
+        if scope["type"] == "http" and scope["path"].startswith(webhooks.PREFIX):
+            await self.webhooks(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+class Gateway(Inlet):
     """All that the gateway answers. The proxy, which passes bodies on piece by piece, stands before everything else."""
 
     proxy: Proxy
-    webhooks: webhooks.Webhooks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lead a request where it belongs."""
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await self.proxy(scope, receive, send)
-        elif scope["type"] == "http" and scope["path"].startswith(webhooks.PREFIX):
-            await self.webhooks(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -41,9 +52,9 @@ class Gateway(Starlette):
 def build_app(fl: Fairlead, metrics: Metrics, *, keys: Sequence[Secret] | None) -> Gateway:
     """Return the application. Without `keys` it is open to everybody: for demonstrations on loopback."""
     app = Gateway(
-        routes=[*health.ROUTES, *recipes.ROUTES],
+        routes=[*health.ROUTES, *recipes.ROUTES, *events.ROUTES],
         middleware=[] if keys is None else [Middleware(Access, keys=keys)],
-        exception_handlers={FairleadError: _tell, HTTPException: _tell_no_such_page, Exception: _tell_nothing},
+        exception_handlers=_HANDLERS,
         lifespan=_closing,
     )
     app.router.redirect_slashes = False  # a path that does not exist is told so
@@ -51,6 +62,14 @@ def build_app(fl: Fairlead, metrics: Metrics, *, keys: Sequence[Secret] | None) 
     app.state.metrics = metrics
     app.state.has_keys = keys is not None
     app.proxy = Proxy(fl, keys=keys)
+    app.webhooks = webhooks.Webhooks(fl)
+    return app
+
+
+def build_inlet(fl: Fairlead) -> Inlet:
+    """Return an application that takes deliveries, and tells nobody anything."""
+    app = Inlet(exception_handlers=_HANDLERS, lifespan=_closing)
+    app.state.fairlead = fl
     app.webhooks = webhooks.Webhooks(fl)
     return app
 
@@ -79,3 +98,10 @@ async def _tell_nothing(_: Request, __: Exception) -> Response:
 async def _closing(app: Starlette) -> AsyncIterator[None]:
     async with app.state.fairlead:
         yield
+
+
+_HANDLERS: Mapping[Any, Any] = {
+    FairleadError: _tell,
+    HTTPException: _tell_no_such_page,
+    Exception: _tell_nothing,
+}
