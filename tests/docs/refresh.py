@@ -77,8 +77,8 @@ _COMMANDS = """\
 # The command line
 
 With `--json` every command but `completion` prints exactly one JSON document on stdout, errors included:
-`{"error": {"code": ..., "message": ..., "hint": ...}}`. Without it, results go to stdout, and everything else to
-stderr.
+`{"error": {"code": ..., "message": ..., "hint": ...}}`; `webhooks listen` goes on with one a line. Without it, results
+go to stdout, and everything else to stderr.
 
 `eval "$(fairlead completion bash)"` in `~/.bashrc` completes commands, options, operations and providers."""
 
@@ -206,8 +206,11 @@ def commands() -> str:
     parts = [_COMMANDS, fenced(main.get_help(whole))]
     for name in COMMANDS:
         command = import_module(f"fairlead.cli.{name}").command
-        help_text = command.get_help(click.Context(command, whole, info_name=name))
-        parts += [f"## fairlead {name}", fenced(help_text)]
+        context = click.Context(command, whole, info_name=name)
+        parts += [f"## fairlead {name}", fenced(command.get_help(context))]
+        for below, each in getattr(command, "commands", {}).items():
+            help_text = each.get_help(click.Context(each, context, info_name=below))
+            parts += [f"### fairlead {name} {below}", fenced(help_text)]
     return page(parts)
 
 

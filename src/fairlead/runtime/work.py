@@ -211,6 +211,7 @@ class Worker:
                 error=ending.error if ending else None,
                 seconds=seconds,
                 waited_s=max(0.0, begun_at - job.run_at),
+                is_late=job.is_late,
             )
         )
 
