@@ -13,7 +13,7 @@ from fairlead.model.event import Event
 from fairlead.model.headers import Pairs
 from fairlead.runtime.handlers import Handler, Handlers, Received
 from fairlead.runtime.ports import Ports
-from fairlead.runtime.work import put_back
+from fairlead.runtime.work import Written, put_back
 from fairlead.spec.provider import Provider
 from fairlead.storage.jobs import Ending, Job, JobState, JobStore, Statement
 
@@ -63,7 +63,7 @@ class Deliver:
         self._find_provider = find_provider
         self._settings = settings
 
-    async def __call__(self, job: Job) -> Ending | None:
+    async def __call__(self, job: Job) -> Ending | Written:
         """Call who has not handled it yet. One that fails stands in nobody's way; it is called again later."""
         if not self._handlers:  # the last one went with a reload
             return Ending(claim=job.claim, state=JobState.WAITING, run_at=job.run_at)
@@ -74,11 +74,9 @@ class Deliver:
         error: Exception | None = None
         for handler in (each for each in waiting if each.wants_transaction):
             try:
-                await self._commit(handler, event, job, done, is_last=len(waiting) == 1)
+                return await self._commit(handler, event, job, done, is_last=len(waiting) == 1)
             except Exception as its:  # noqa: BLE001  # the application's own code may raise anything
                 error = its
-            else:
-                return None
         effects: list[Statement] = []
         for handler in (each for each in waiting if not each.wants_transaction):
             try:
@@ -109,7 +107,9 @@ class Deliver:
             is_late=job.is_late,
         )
 
-    async def _commit(self, handler: Handler, event: Received, job: Job, done: Sequence[str], *, is_last: bool) -> None:
+    async def _commit(
+        self, handler: Handler, event: Received, job: Job, done: Sequence[str], *, is_last: bool
+    ) -> Written:
         """Call a handler in a transaction, and write down in the same one that it has handled the event.
 
         Where others wait, the event is put back for them: it ends with the last one.
@@ -126,7 +126,8 @@ class Deliver:
                 is_ours = await transaction.finish(msgspec.structs.replace(ending, effects=effects))
                 _insist(is_ours)
         except _LostError:
-            return
+            return Written(JobState.WAITING)  # for somebody else
+        return Written(ending.state)
 
 
 def _insist(is_ours: bool) -> None:
