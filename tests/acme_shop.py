@@ -74,8 +74,8 @@ async def deliver(fl: Fairlead, *events: dict[str, Any], at: float, secret: str 
 
 
 @asynccontextmanager
-async def shop(path: Path, settings: str = "") -> AsyncIterator[Shop]:
-    """Open one; its time stands still unless a test lets it pass."""
+async def shop(path: Path | str, settings: str = "") -> AsyncIterator[Shop]:
+    """Open one, over a file or at an address; its time stands still unless a test lets it pass."""
     clock, events, numbers = HeldClock(), [], itertools.count(1)  # type: ignore[var-annotated]  # told below
     with installed():
         fl = Fairlead(

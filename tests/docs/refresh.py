@@ -26,6 +26,7 @@ from fairlead.model.attempt import Attempt
 from fairlead.observe.events import Event
 from fairlead.observe.metrics import Metrics
 from fairlead.runtime.by_name import OPERATIONS
+from fairlead.runtime.event_words import FILTERS, PLACES
 from fairlead.runtime.registry import load_provider, provider_names
 from fairlead.spec.describe import iter_facts, list_operations
 from fairlead.testing.faults import Faults
@@ -78,8 +79,8 @@ _COMMANDS = """\
 # The command line
 
 With `--json` every command but `completion` prints exactly one JSON document on stdout, errors included:
-`{"error": {"code": ..., "message": ..., "hint": ...}}`. Without it, results go to stdout, and everything else to
-stderr.
+`{"error": {"code": ..., "message": ..., "hint": ...}}`; `webhooks listen` goes on with one a line. Without it, results
+go to stdout, and everything else to stderr.
 
 `eval "$(fairlead completion bash)"` in `~/.bashrc` completes commands, options, operations and providers."""
 
@@ -92,6 +93,7 @@ and with `--json` all of it; `fairlead init` writes a configuration from it."""
 #: What the gateway answers of its own accord: code -> status and title.
 _OWN_PROBLEMS = {
     "missing_key": (401, "The gateway needs one of its keys."),
+    "unknown_event": (404, "No event has this id."),
     "unknown_path": (404, "The gateway has no such path."),
     "unknown_method": (405, "The gateway has no such method here."),
     "malformed_request": (400, "This is not HTTP/1.1 as RFC 9112 has it."),
@@ -210,8 +212,11 @@ def commands() -> str:
     parts = [_COMMANDS, fenced(main.get_help(whole))]
     for name in COMMANDS:
         command = import_module(f"fairlead.cli.{name}").command
-        help_text = command.get_help(click.Context(command, whole, info_name=name))
-        parts += [f"## fairlead {name}", fenced(help_text)]
+        context = click.Context(command, whole, info_name=name)
+        parts += [f"## fairlead {name}", fenced(command.get_help(context))]
+        for below, each in getattr(command, "commands", {}).items():
+            help_text = each.get_help(click.Context(each, context, info_name=below))
+            parts += [f"### fairlead {name} {below}", fenced(help_text)]
     return page(parts)
 
 
@@ -246,11 +251,12 @@ def gateway() -> str:
     """Fill the two tables of the page on the gateway; the rest of it is written by hand."""
     text = (REFERENCE / "gateway.md").read_text(encoding="utf-8")
     words = [("word", "meaning"), *((f"`{name}`", said) for name, said in OPERATIONS["recipes.search"].words.items())]
+    asked = [("word", "meaning"), *((f"`{name}`", said) for name, said in {**FILTERS, **PLACES}.items())]
     kinds = [kind for _, kind in family(errors.FairleadError, 0)]
     problems = [(status_of(kind), kind.code, errors.default_message(kind)) for kind in kinds]
     problems += [(status, code, title) for code, (status, title) in _OWN_PROBLEMS.items()]
     statuses = [(str(status), f"`{code}`", title) for status, code, title in sorted(problems)]
-    text = filled(text, "words", table(words))
+    text = filled(filled(text, "words", table(words)), "event-words", table(asked))
     return filled(text, "statuses", table([("status", "code", "title"), *statuses]))
 
 

@@ -66,7 +66,7 @@ STATUSES = {
     errors.FileError: 500,
     errors.WebhookError: 403,
     errors.OutcomeUnknownError: 502,
-    errors.StorageError: 500,
+    errors.StorageError: 503,
 }
 
 

@@ -26,18 +26,26 @@ from fairlead.errors import ConfigError, FairleadError, NotFoundError, UsageErro
 from fairlead.model.message import Request
 from fairlead.observe.events import Event, EventStream
 from fairlead.runtime.bulk import BulkProgress
+from fairlead.runtime.desk import EventDesk
 from fairlead.runtime.fairlead import Fairlead
 from fairlead.runtime.http import HttpFacade
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.recipes import RecipesFacade
+from fairlead.runtime.webhooks import WebhooksFacade
 from fairlead.testing.fakes.spoonacular import API_KEY, SpoonacularFake
 from fairlead.testing.faults import Faults
 
 PATIENCE_S = 10.0
 KEYS = {"KEY": API_KEY}
 #: What only code within the event loop has a use for.
-INSIDE = {"connection", "connections", "route", "routes", "settings", "disown"}
-MIRRORED = [(sync.Fairlead, Fairlead), (sync.RecipesFacade, RecipesFacade), (sync.HttpFacade, HttpFacade)]
+INSIDE = {"connection", "connections", "route", "routes", "settings", "disown", "inbox", "store"}
+MIRRORED = [
+    (sync.Fairlead, Fairlead),
+    (sync.RecipesFacade, RecipesFacade),
+    (sync.HttpFacade, HttpFacade),
+    (sync.WebhooksFacade, WebhooksFacade),
+    (sync.WebhooksFacade, EventDesk),
+]
 
 
 def config(url: str) -> str:
@@ -112,7 +120,7 @@ def test_an_error_shows_the_way_from_the_call_to_its_cause() -> None:
             fl.recipes.fetch("spoonacular:1")
         assert type(caught.value) is NotFoundError
         files = [Path(frame.filename).name for frame in traceback.extract_tb(caught.value.__traceback__)]
-        assert (files[0], files[1], files[-1]) == ("test_sync.py", "sync.py", "pipeline.py")
+        assert (files[0], files[1], files[-1]) == ("test_sync.py", "recipes.py", "pipeline.py")
         assert len(files) < 20
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, assert_type
 
-from fairlead import Effect, Fairlead, FairleadError, Money, Outcome, Ref, ResponseMapping, Secret
+from fairlead import Effect, Fairlead, FairleadError, Money, Outcome, Ref, ResponseMapping, Secret, sync
 from fairlead.capabilities.recipes import Ingredient, Nutrient, Nutrition, Recipe
 from fairlead.config.read import parse_settings, read_settings
 from fairlead.config.settings import Settings
 from fairlead.model.attempt import Attempt
 from fairlead.model.call import CallReport
 from fairlead.model.deadline import Deadline
+from fairlead.model.incoming import Reply
 from fairlead.model.message import Request, Response
 from fairlead.model.page import ListPage, Page
 from fairlead.observe.events import ConfigReloaded, Event, EventStream
 from fairlead.runtime.bulk import BulkProgress, BulkResult
+from fairlead.runtime.desk import EventRecord
+from fairlead.runtime.handlers import Received
 from fairlead.runtime.ports import Ports
+from fairlead.storage.jobs import Reject, Statement, Tally
 from fairlead.testing.fakes.spoonacular import SpoonacularFake
 from fairlead.testing.faults import Faults
 
@@ -109,6 +113,34 @@ async def any_api(fl: Fairlead) -> None:
         assert_type(result, BulkResult)
         assert_type(result.response, Response | None)
         assert_type(result.error, FairleadError | None)
+
+
+async def webhooks(fl: Fairlead) -> None:
+    @fl.on("payment.succeeded", skip_late=True)
+    async def pay(event: Received) -> Statement:
+        assert_type(event.is_late, bool)
+        return Statement("INSERT INTO paid VALUES (?)", (event.key,))
+
+    handler: Callable[[Received], Coroutine[Any, Any, Statement]] = pay
+    assert_type(fl.on("acme:*")(handler), Callable[[Received], Coroutine[Any, Any, Statement]])
+    assert_type(await fl.webhooks.receive("shop", url="https://a.example/", headers={}, body=b""), Reply)
+    assert_type(await fl.webhooks.list(state="dead"), Sequence[EventRecord])
+    assert_type(await fl.webhooks.replay(connection="shop"), int)
+
+
+def webhooks_without_a_loop(fl: sync.Fairlead) -> None:
+    @fl.on("acme:*")
+    def note(event: Received) -> None:
+        assert_type(event.body, bytes)
+
+    handler: Callable[[Received], None] = note
+    assert_type(fl.on("shop:*")(handler), Callable[[Received], None])
+    assert_type(fl.webhooks.receive("shop", url="https://a.example/", headers={}, body=b""), Reply)
+    assert_type(fl.webhooks.list(), Sequence[EventRecord])
+    assert_type(fl.webhooks.show(1), EventRecord | None)
+    assert_type(fl.webhooks.replay(1), int)
+    assert_type(fl.webhooks.rejects(), Sequence[Reject])
+    assert_type(fl.webhooks.tallies(), Sequence[Tally])
 
 
 def progress(progress: BulkProgress) -> None:

@@ -24,6 +24,7 @@ COMMANDS = {
     "check": "Try the configuration and say what is wrong with it.",
     "call": "Make one call and print its answer.",
     "serve": "Run the gateway.",
+    "webhooks": "See what vendors sent, have it handled again, and receive it while developing.",
     "fake": "Run a stand-in for a vendor, to be broken at will.",
     "completion": "Print the script that completes commands in a shell.",
 }

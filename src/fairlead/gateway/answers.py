@@ -36,6 +36,7 @@ STATUSES: tuple[tuple[type[errors.FairleadError], int], ...] = (
     (errors.UnavailableError, 503),
     (errors.ProviderError, 502),
     (errors.OutcomeUnknownError, 502),
+    (errors.StorageError, 503),
     (errors.FairleadError, 500),
 )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fairlead.errors import FairleadError
-from fairlead.gateway import cache, health, recipes, webhooks
+from fairlead.gateway import cache, events, health, recipes, webhooks
 from fairlead.gateway.access import Access
 from fairlead.gateway.answers import render_error, render_problem
 from fairlead.gateway.proxy import Proxy
@@ -21,19 +22,24 @@ from fairlead.observe.metrics import Metrics
 from fairlead.runtime.fairlead import Fairlead
 
 
-class Gateway(Starlette):
-    """All that the gateway answers. The server leads past it what is for `proxy` and `webhooks`: they are no ASGI."""
+class Inlet(Starlette):
+    """What vendors call, and nothing else: everybody may reach it. The server leads past it what is for `webhooks`."""
+
+    webhooks: webhooks.Webhooks
+
+
+class Gateway(Inlet):
+    """All that the gateway answers. The server leads past it what is for the `proxy`, too: neither is ASGI."""
 
     proxy: Proxy
-    webhooks: webhooks.Webhooks
 
 
 def build_app(fl: Fairlead, metrics: Metrics, *, keys: Sequence[Secret] | None) -> Gateway:
     """Return the application. Without `keys` it is open to everybody: for demonstrations on loopback."""
     app = Gateway(
-        routes=[*health.ROUTES, *recipes.ROUTES, *cache.ROUTES],
+        routes=[*health.ROUTES, *recipes.ROUTES, *cache.ROUTES, *events.ROUTES],
         middleware=[] if keys is None else [Middleware(Access, keys=keys)],
-        exception_handlers={FairleadError: _tell, HTTPException: _tell_no_such_page, Exception: _tell_nothing},
+        exception_handlers=_HANDLERS,
         lifespan=_closing,
     )
     app.router.redirect_slashes = False  # a path that does not exist is told so
@@ -41,6 +47,14 @@ def build_app(fl: Fairlead, metrics: Metrics, *, keys: Sequence[Secret] | None) 
     app.state.metrics = metrics
     app.state.has_keys = keys is not None
     app.proxy = Proxy(fl, keys=keys)
+    app.webhooks = webhooks.Webhooks(fl)
+    return app
+
+
+def build_inlet(fl: Fairlead) -> Inlet:
+    """Return an application that takes deliveries, and tells nobody anything."""
+    app = Inlet(exception_handlers=_HANDLERS, lifespan=_closing)
+    app.state.fairlead = fl
     app.webhooks = webhooks.Webhooks(fl)
     return app
 
@@ -69,3 +83,10 @@ async def _tell_nothing(_: Request, __: Exception) -> Response:
 async def _closing(app: Starlette) -> AsyncIterator[None]:
     async with app.state.fairlead:
         yield
+
+
+_HANDLERS: Mapping[Any, Any] = {
+    FairleadError: _tell,
+    HTTPException: _tell_no_such_page,
+    Exception: _tell_nothing,
+}

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
 from fairlead.config.gateway import Gateway as Bounds
-from fairlead.gateway.app import Gateway
+from fairlead.gateway.app import Gateway, Inlet
 from fairlead.gateway.asgi import Asgi
 from fairlead.gateway.caller import CallerLine
 from fairlead.gateway.exchange import Exchange, Handler
@@ -47,17 +47,17 @@ def _connections(app: ASGIApp) -> Callable[..., CallerLine]:
 
     def connect(config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any], **_: Any) -> CallerLine:
         handle: Handler = Asgi(config.loaded_app, app_state)
-        if not isinstance(app, Gateway):
+        if not isinstance(app, Inlet):
             return CallerLine(handle, Bounds(), server_state)
         return CallerLine(_leading(app, handle), app.state.fairlead.settings.gateway, server_state)
 
     return connect
 
 
-def _leading(app: Gateway, others: Handler) -> Handler:
+def _leading(app: Inlet, others: Handler) -> Handler:
     """Return the handler that leads a request to the proxy, to the webhooks, or to the others."""
     proxied, sent = PREFIX.encode(), WEBHOOKS.encode()
-    proxy, webhooks = app.proxy, app.webhooks
+    proxy, webhooks = app.proxy if isinstance(app, Gateway) else others, app.webhooks
 
     def lead(exchange: Exchange) -> Awaitable[None]:
         if exchange.path.startswith(proxied):

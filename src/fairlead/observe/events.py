@@ -177,6 +177,8 @@ class JobEnded(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
     seconds: float
     waited_s: float
+    #: Something newer of its subject was done before.
+    is_late: bool = False
 
 
 class WorkStalled(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from fairlead.config.webhooks import Webhooks as WebhookSettings
 from fairlead.errors import UnknownProviderError
+from fairlead.model.event import Event
 from fairlead.model.headers import Pairs
 from fairlead.runtime.handlers import Handler, Handlers, Received
 from fairlead.runtime.ports import Ports
-from fairlead.runtime.work import put_back
+from fairlead.runtime.work import Written, put_back
 from fairlead.spec.provider import Provider
 from fairlead.storage.jobs import Ending, Job, JobState, JobStore, Statement
 
@@ -27,12 +29,24 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
     body: bytes
 
 
+def neutral_of(kept: Kept, kind: str, find_provider: Callable[[str], Provider]) -> Event | None:
+    """Return what an event means whoever sent it; None where there is no neutral word, or its provider is gone."""
+    try:
+        webhooks = find_provider(kept.provider).webhooks
+    except UnknownProviderError:
+        return None  # what came is still there
+    return webhooks.normalise(kind, kept.body) if webhooks and webhooks.normalise else None
+
+
 class _LostError(Exception):
     """Somebody else has the event by now: what was done in the transaction may not be committed."""
 
 
 class Deliver:
-    """The runner of events. What a handler has done is written down with its effects, and not done again."""
+    """The runner of events. What a handler has done is written down with its effects, and not done again.
+
+    `settings` are those of the moment.
+    """
 
     def __init__(
         self,
@@ -41,18 +55,18 @@ class Deliver:
         ports: Ports,
         *,
         find_provider: Callable[[str], Provider],
-        waits_s: Sequence[float],
-        handler_s: float,
+        settings: Callable[[], WebhookSettings],
     ) -> None:
         self._store = store
         self._handlers = handlers
         self._ports = ports
         self._find_provider = find_provider
-        self._waits_s = waits_s
-        self._handler_s = handler_s
+        self._settings = settings
 
-    async def __call__(self, job: Job) -> Ending | None:
+    async def __call__(self, job: Job) -> Ending | Written:
         """Call who has not handled it yet. One that fails stands in nobody's way; it is called again later."""
+        if not self._handlers:  # the last one went with a reload
+            return Ending(claim=job.claim, state=JobState.WAITING, run_at=job.run_at)
         event = self.read(job)
         done: list[str] = msgspec.msgpack.decode(job.mark, type=list[str]) if job.mark else []
         waiting = [each for each in self._handlers.wanting(event) if each.name not in done]
@@ -60,15 +74,13 @@ class Deliver:
         error: Exception | None = None
         for handler in (each for each in waiting if each.wants_transaction):
             try:
-                await self._commit(handler, event, job, done, is_last=len(waiting) == 1)
+                return await self._commit(handler, event, job, done, is_last=len(waiting) == 1)
             except Exception as its:  # noqa: BLE001  # the application's own code may raise anything
                 error = its
-            else:
-                return None
         effects: list[Statement] = []
         for handler in (each for each in waiting if not each.wants_transaction):
             try:
-                async with asyncio.timeout(self._handler_s):
+                async with asyncio.timeout(self._settings().handler_s):
                     effects += await handler(event)
             except Exception as its:  # noqa: BLE001  # likewise
                 error = its
@@ -76,32 +88,28 @@ class Deliver:
                 done.append(handler.name)
         ending = Ending(claim=job.claim, state=JobState.DONE)
         if error is not None:
-            ending = put_back(job, error, self._ports, waits_s=self._waits_s)
+            ending = put_back(job, error, self._ports, waits_s=self._settings().waits_s)
         return msgspec.structs.replace(ending, effects=tuple(effects), mark=msgspec.msgpack.encode(done))
 
     def read(self, job: Job) -> Received:
         """Return an event as its handlers get it."""
         kept = msgspec.msgpack.decode(job.payload, type=Kept)
-        neutral = None
-        try:
-            webhooks = self._find_provider(kept.provider).webhooks
-            neutral = webhooks.normalise(job.name, kept.body) if webhooks and webhooks.normalise else None
-        except UnknownProviderError:
-            pass  # its package is gone: what came is still there
         return Received(
             id=job.id,
             connection=job.source,
             provider=kept.provider,
             type=job.name,
             key=job.key or str(job.id),
-            neutral=neutral,
+            neutral=neutral_of(kept, job.name, self._find_provider),
             body=kept.body,
             received_at=job.created_at,
             failures=job.failures,
             is_late=job.is_late,
         )
 
-    async def _commit(self, handler: Handler, event: Received, job: Job, done: Sequence[str], *, is_last: bool) -> None:
+    async def _commit(
+        self, handler: Handler, event: Received, job: Job, done: Sequence[str], *, is_last: bool
+    ) -> Written:
         """Call a handler in a transaction, and write down in the same one that it has handled the event.
 
         Where others wait, the event is put back for them: it ends with the last one.
@@ -113,12 +121,13 @@ class Deliver:
             mark=msgspec.msgpack.encode([*done, handler.name]),
         )
         try:
-            async with asyncio.timeout(self._handler_s), self._store.transaction(job.claim) as transaction:
+            async with asyncio.timeout(self._settings().handler_s), self._store.transaction(job.claim) as transaction:
                 effects = await handler(event, transaction.connection)
                 is_ours = await transaction.finish(msgspec.structs.replace(ending, effects=effects))
                 _insist(is_ours)
         except _LostError:
-            return
+            return Written(JobState.WAITING)  # for somebody else
+        return Written(ending.state)
 
 
 def _insist(is_ours: bool) -> None:

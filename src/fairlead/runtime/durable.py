@@ -6,14 +6,16 @@ Nothing is opened before something is to be kept, or there is something to be do
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from fairlead.config.settings import Settings
 from fairlead.config.sources import Sources
 from fairlead.config.storage import Storage
+from fairlead.config.webhooks import Webhooks
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.deliver import EVENT, Deliver
-from fairlead.runtime.forward import register_forwards
-from fairlead.runtime.handlers import Handlers
+from fairlead.runtime.forward import build_forwards
+from fairlead.runtime.handlers import Handler, Handlers
 from fairlead.runtime.http import HttpFacade
 from fairlead.runtime.inbox import NONCE, Inbox
 from fairlead.runtime.lookup import Lookups
@@ -28,7 +30,7 @@ from fairlead.vault.references import resolve
 
 
 class Durable:
-    """Made with the settings at the start: what concerns the store counts until the next one."""
+    """Made with the settings at the start: where the store is counts until the next one, the rest until a reload."""
 
     def __init__(
         self,
@@ -41,12 +43,14 @@ class Durable:
         http: Callable[[str | Connection], HttpFacade],
         open_origin: Callable[[str], HttpFacade],
     ) -> None:
-        wanted, webhooks = settings.storage, settings.webhooks
+        wanted = settings.storage
         where = f"{source}: storage.password"
         password = resolve(wanted.password, sources, where=where, is_secret=True) if wanted.password else None
         self.store = open_store(wanted.url, clock=ports.clock, ids=ports.ids, password=password)
         self.handlers = Handlers()
-        register_forwards(self.handlers, settings, source=source, sources=sources, http=http, clock=ports.clock)
+        self._build_forwards = partial(build_forwards, sources=sources, http=http, clock=ports.clock)
+        self.handlers.forwards = self._build_forwards(settings, source=source)
+        self._settings = settings.webhooks
         self._is_said = wanted != Storage()
         self._rejects = Rejects(self.store, ports.clock)
         self._deliver = Deliver(
@@ -54,12 +58,13 @@ class Durable:
             self.handlers,
             ports,
             find_provider=load_provider,
-            waits_s=webhooks.waits_s,
-            handler_s=webhooks.handler_s,
+            settings=lambda: self._settings,
         )
         #: Kind of job -> what does it in this process.
         self.runners: dict[str, Runner] = {}
-        self._worker = Worker(self.store, ports, self.runners, at_once=webhooks.at_once, lease_s=webhooks.lease_s)
+        self._worker = Worker(
+            self.store, ports, self.runners, at_once=self._settings.at_once, lease_s=self._settings.lease_s
+        )
         self.inbox = Inbox(
             self.store,
             ports,
@@ -87,6 +92,19 @@ class Durable:
             self.runners[NONCE] = _forget
         if self.runners:
             self._worker.start()
+
+    def build_forwards(self, settings: Settings, *, source: str) -> tuple[Handler, ...]:
+        """Return what new settings have events forwarded by; raise `ConfigError`, and change nothing."""
+        return self._build_forwards(settings, source=source)
+
+    def adopt(self, settings: Webhooks, forwards: tuple[Handler, ...]) -> None:
+        """Put new settings in force, in the running loop. What is under way ends as it began."""
+        self._settings, self.handlers.forwards = settings, forwards
+        self._worker.bound(at_once=settings.at_once, lease_s=settings.lease_s)
+        if self.handlers:
+            self.wake()
+        else:
+            self.runners.pop(EVENT, None)
 
     def wake(self) -> None:
         """Something was added: see to it, in the running loop."""

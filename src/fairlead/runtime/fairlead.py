@@ -131,7 +131,9 @@ class Fairlead:
         """
         with telling_of_rejection(self.ports, source):
             after = assemble(settings, self._world, self._kept, source=source, before=self._assembly)
+            forwards = self._durable.build_forwards(settings, source=source)
         before, self._assembly = self._assembly, after
+        self._durable.adopt(settings.webhooks, forwards)
         told = difference(before, after, source=source)
         self.ports.events.emit(told)
         kept = [each.transport for each in after.connections.values()]

@@ -19,23 +19,23 @@ from fairlead.errors import InvalidSettingError
 from fairlead.model.outcome import Effect
 from fairlead.model.ports import Clock
 from fairlead.model.secret import Secret
-from fairlead.runtime.handlers import Handlers, Received
+from fairlead.runtime.handlers import PATTERNS, Handler, Received, is_pattern
 from fairlead.runtime.http import HttpFacade
 from fairlead.vault.references import resolve
 
 _PREFIX = "whsec_"
 
 
-def register_forwards(
-    handlers: Handlers,
+def build_forwards(
     settings: Settings,
     *,
     source: str,
     sources: Sources,
     http: Callable[[str], HttpFacade],
     clock: Clock,
-) -> None:
-    """Register a handler for each of the settings' forwards; raise `ConfigError` for one that cannot work."""
+) -> tuple[Handler, ...]:
+    """Return the handlers that the settings' forwards ask for; raise `ConfigError` for one that cannot work."""
+    found: dict[str, Handler] = {}
     for at, wanted in enumerate(settings.webhooks.forwards):
         where = f"{source}: webhooks.forwards[{at}]"
         if wanted.connection not in settings.connections:
@@ -48,7 +48,11 @@ def register_forwards(
         act = partial(_forward, connection=wanted.connection, path=wanted.path, key=key, http=http, clock=clock)
         for pattern in wanted.events:
             name = f"forward {pattern} to {wanted.connection}{wanted.path}"
-            handlers.on(pattern, name=name)(act)
+            if name in found or not is_pattern(pattern):
+                what = "is there twice" if name in found else "is no pattern of events"
+                raise InvalidSettingError(f"{where}.events: {pattern!r} {what}.", hint=PATTERNS)
+            found[name] = Handler(name=name, pattern=pattern, act=act, skips_late=False, wants_transaction=False)
+    return tuple(found.values())
 
 
 async def _forward(

@@ -18,6 +18,11 @@ from fairlead.storage.jobs import Statement
 Effects: TypeAlias = Statement | list[Statement] | tuple[Statement, ...] | None
 Act: TypeAlias = Callable[..., Any]
 F = TypeVar("F", bound=Act)
+#: How events are named.
+PATTERNS = (
+    "Write `payment.succeeded` for whoever sends it, or `acme:invoice.paid` for a vendor's own; "
+    "`*` stands for anything."
+)
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,24 +82,22 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Handlers:
-    """The handlers of an application."""
+    """The handlers of an application, and those that the settings ask for."""
 
     def __init__(self) -> None:
         self._known: dict[str, Handler] = {}
+        #: What the settings ask for; a reload puts others in their place.
+        self.forwards: tuple[Handler, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self._known)
+        return bool(self._known or self.forwards)
 
     def on(
         self, pattern: str, *, name: str | None = None, skip_late: bool = False, transaction: bool = False
     ) -> Callable[[F], F]:
         """Register a function for events; see `Fairlead.on`."""
-        if not pattern.rpartition(":")[2]:
-            raise InvalidArgumentError(
-                f"{pattern!r} is no pattern of events.",
-                hint="Write `payment.succeeded` for whoever sends it, or `acme:invoice.paid` for a vendor's own; "
-                "`*` stands for anything.",
-            )
+        if not is_pattern(pattern):
+            raise InvalidArgumentError(f"{pattern!r} is no pattern of events.", hint=PATTERNS)
 
         def register(act: F) -> F:
             called = name or f"{act.__module__}.{getattr(act, '__qualname__', type(act).__qualname__)}"
@@ -111,8 +114,13 @@ class Handlers:
         return register
 
     def wanting(self, event: Received) -> list[Handler]:
-        """Return who is to be called for an event, in the order in which they were registered."""
-        return [each for each in self._known.values() if each.wants(event)]
+        """Return who is to be called for an event: in the order in which they were registered, then the forwards."""
+        return [each for each in (*self._known.values(), *self.forwards) if each.wants(event)]
+
+
+def is_pattern(text: str) -> bool:
+    """Whether any event can fit it."""
+    return bool(text.rpartition(":")[2])
 
 
 def _checked(effects: Any, name: str) -> tuple[Statement, ...]:

@@ -7,13 +7,22 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
+import msgspec
+
 from fairlead.errors import FairleadError, StorageError
 from fairlead.observe.events import JobEnded, WorkStalled
 from fairlead.runtime.ports import Ports
 from fairlead.storage.jobs import Claim, Ending, Job, JobState, JobStore
 
-#: Does one turn of a job, and says how that ends; None where that is written already. What it raises is a failure.
-Runner: TypeAlias = Callable[[Job], Awaitable[Ending | None]]
+
+class Written(msgspec.Struct, frozen=True):
+    """A turn whose end its runner has written down itself. `WAITING`: there is more to do, and at once."""
+
+    state: JobState
+
+
+#: Does one turn of a job, and says how that ends. What it raises is a failure.
+Runner: TypeAlias = Callable[[Job], Awaitable[Ending | Written]]
 
 #: The seconds from one failed turn to the next: quick at first, then for days, as an outage may last.
 WAITS_S = (5, 30, 120, 600, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600)
@@ -76,6 +85,10 @@ class Worker:
         """How many jobs it is doing."""
         return len(self._running)
 
+    def bound(self, *, at_once: int, lease_s: float) -> None:
+        """Go on with other bounds; what is held already is held as before until it is renewed."""
+        self._at_once, self._lease_s = at_once, lease_s
+
     def start(self) -> None:
         """Begin, in the running loop; a second time does nothing."""
         if not self._tasks:
@@ -118,10 +131,11 @@ class Worker:
         if not room:
             self._has_more = True
             return _LONGEST_S
-        kinds = list(self._runners)
+        runners = dict(self._runners)  # what is claimed is done, whatever is taken away meanwhile
+        kinds = list(runners)
         jobs = await self.store.claim(kinds, self.owner, lease_s=self._lease_s, limit=room)
         for job in jobs:
-            self._running[job.claim] = asyncio.create_task(self._do(job))
+            self._running[job.claim] = asyncio.create_task(self._do(job, runners[job.kind]))
         self._has_more = len(jobs) == room
         if jobs:
             return 0.0 if len(jobs) < room else _LONGEST_S
@@ -153,28 +167,30 @@ class Worker:
                     if task and not is_ours:
                         task.cancel()
 
-    async def _do(self, job: Job) -> None:
+    async def _do(self, job: Job, run: Runner) -> None:
         clock = self._ports.clock
         started, begun_at = clock.monotonic(), clock.wall()
         try:
-            ending = await self._turn(job)
+            ending = await self._turn(job, run)
             until = begun_at + self._lease_s
             try:
-                is_written = ending is None or await self._write(ending, until=until)
+                is_written = isinstance(ending, Written) or await self._write(ending, until=until)
             except Exception as error:  # noqa: BLE001  # an effect that the database refuses is a failed turn
                 ending = put_back(job, error, self._ports)
                 is_written = await self._write(ending, until=until)
-            if is_written:
+            if ending == Written(JobState.WAITING):
+                self.wake()
+            elif is_written:
                 self._tell(job, ending, clock.monotonic() - started, begun_at)
         finally:
             self._running.pop(job.claim, None)
             if self._has_more:
                 self.wake()
 
-    async def _turn(self, job: Job) -> Ending | None:
+    async def _turn(self, job: Job, run: Runner) -> Ending | Written:
         """Have the runner do it. When we are to stop in the middle, the job waits for somebody else."""
         try:
-            return await self._runners[job.kind](job)
+            return await run(job)
         except asyncio.CancelledError:
             ending = Ending(claim=job.claim, state=JobState.WAITING, run_at=self._ports.clock.wall())
             with suppress(StorageError):  # then the lease ends by itself
@@ -194,18 +210,20 @@ class Worker:
                     return False
                 await self._ports.clock.sleep(_AFTER_LOSS_S)
 
-    def _tell(self, job: Job, ending: Ending | None, seconds: float, begun_at: float) -> None:
+    def _tell(self, job: Job, ending: Ending | Written, seconds: float, begun_at: float) -> None:
+        failed = ending if isinstance(ending, Ending) and ending.has_failed else None
         self._ports.events.emit(
             JobEnded(
                 job_id=job.id,
                 kind=job.kind,
                 source=job.source,
                 name=job.name,
-                state=ending.state.name.lower() if ending else "done",
-                failures=job.failures + (ending is not None and ending.has_failed),
-                error=ending.error if ending else None,
+                state=ending.state.name.lower(),
+                failures=job.failures + (failed is not None),
+                error=failed.error if failed else None,
                 seconds=seconds,
                 waited_s=max(0.0, begun_at - job.run_at),
+                is_late=job.is_late,
             )
         )
 

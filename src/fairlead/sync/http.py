@@ -1,189 +1,33 @@
-"""The synchronous face: the same names, for code without an event loop.
-
-    from fairlead.sync import Fairlead
-
-    with Fairlead.from_config() as fl:
-        page = fl.recipes.search("pasta")
-
-All clients of a process share one event loop in a background thread, started by the first call. A client may be made,
-and used, before a fork: every worker has a loop and sockets of its own. Context variables of the caller are seen by the
-call; Ctrl-C cancels it; what was not closed is closed at exit.
-"""
+"""Plain requests, in synchronous code."""
 
 from __future__ import annotations
 
-import atexit
-import os
-import weakref
 from collections.abc import AsyncIterable, Generator, Iterable, Mapping, Sized
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, closing, contextmanager
+from contextlib import AbstractAsyncContextManager, closing, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import Any, TypeVar, Unpack, overload
 
 import msgspec
 
-from fairlead.capabilities.recipes import Nutrition, Recipe
-from fairlead.config.read import read_settings
-from fairlead.config.settings import Settings
-from fairlead.errors import FairleadError
-from fairlead.model.call import Ref
-from fairlead.model.deadline import Deadline
 from fairlead.model.exchange import Content
 from fairlead.model.message import Query, Request, Response
 from fairlead.model.outcome import Effect
-from fairlead.model.page import ListPage, Page
-from fairlead.observe.events import ConfigReloaded
-from fairlead.resilience.chaos import Chaos
-from fairlead.runtime.background import Background, Feed
+from fairlead.model.page import ListPage
+from fairlead.runtime.background import Feed
 from fairlead.runtime.bulk import BulkProgress, BulkResult, OnProgress
 from fairlead.runtime.calls import CallOptions
-from fairlead.runtime.fairlead import Fairlead as AsyncFairlead
 from fairlead.runtime.http import HttpFacade as AsyncHttpFacade
-from fairlead.runtime.ports import Ports
-from fairlead.runtime.recipes import RecipesFacade as AsyncRecipesFacade
 from fairlead.runtime.transfer import OnTransfer, Transfer
 from fairlead.spec.mapping import Shape
+from fairlead.sync.loop import BACKGROUND
 
 T = TypeVar("T")
-
-
-async def _leave(manager: AbstractAsyncContextManager[Response]) -> None:
-    await manager.__aexit__(None, None, None)
-
-
-_background = Background()
-atexit.register(_background.end)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_background.halt, after_in_parent=_background.resume, after_in_child=_background.disown)
-
-
-class Fairlead:
-    """Connections, routes and the calls through them. Use it as `with`; it closes its sockets at the end."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        source: str = "configuration",
-        environment: Mapping[str, str] | None = None,
-        ports: Ports | None = None,
-    ) -> None:
-        self._fl = AsyncFairlead(settings, source=source, environment=environment, ports=ports)
-        _background.look_after(self._fl)
-        weakref.finalize(self, _background.let_go, self._fl).atexit = False
-
-    @classmethod
-    def from_config(
-        cls,
-        path: str | Path = "fairlead.toml",
-        *,
-        environment: Mapping[str, str] | None = None,
-        ports: Ports | None = None,
-    ) -> Self:
-        """Read a configuration file; raise `ConfigError` naming the file and the key of what is wrong."""
-        return cls(read_settings(path), source=str(path), environment=environment, ports=ports)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End what runs in the background, and close every socket."""
-        _background.run(self._fl.close)
-
-    def invalidate(self, *tags: Ref | str) -> int:
-        """Forget the kept answers that have any of the tags; return how many were. See the asynchronous face."""
-        return _background.run(lambda: self._fl.invalidate(*tags))
-
-    def reload(self, settings: Settings, *, source: str = "configuration") -> ConfigReloaded:
-        """Put new settings in force. Where they are wrong, raise `ConfigError` and change nothing."""
-        return _background.run(lambda: self._fl.reload(settings, source=source))
-
-    def reload_from(self, path: str | Path) -> ConfigReloaded:
-        """Read a configuration file, with its references, and put it in force as `reload` does."""
-        return _background.run(lambda: self._fl.reload_from(path))
-
-    def deadline(self, seconds: float) -> AbstractContextManager[Deadline]:
-        """Bound every call made inside: `with fl.deadline(2.0):`."""
-        return self._fl.deadline(seconds)
-
-    @property
-    def chaos(self) -> Chaos | None:
-        """Trouble made on purpose, where the settings have rules for it; its switch is `is_on`."""
-        return self._fl.chaos
-
-    @property
-    def recipes(self) -> RecipesFacade:
-        """Recipes: search them, fetch one, and know what is in it."""
-        return RecipesFacade(self._fl.recipes, self)
-
-    def http(self, connection: str) -> HttpFacade:
-        """Return the way to send plain requests to a connection."""
-        return HttpFacade(self._fl.http(connection), self)
-
-
-class RecipesFacade:
-    """Search recipes, fetch one, and know what is in it."""
-
-    def __init__(self, recipes: AsyncRecipesFacade, owner: Fairlead) -> None:
-        self._recipes = recipes
-        self._owner = owner  # whose end closes the sockets
-
-    def search(
-        self,
-        text: str,
-        *,
-        diets: Iterable[str] = (),
-        max_total_time_s: int | None = None,
-        **options: Unpack[CallOptions],
-    ) -> Page[Recipe]:
-        """Return the first page of what matches `text` and every one of `diets`."""
-        return _background.run(
-            lambda: self._recipes.search(text, diets=diets, max_total_time_s=max_total_time_s, **options)
-        )
-
-    def next_page(self, ref: Ref, **options: Unpack[CallOptions]) -> Page[Recipe]:
-        """Return the page that `page.next` points at, from the vendor that began the list."""
-        return _background.run(lambda: self._recipes.next_page(ref, **options))
-
-    def iter_pages(
-        self,
-        text: str,
-        *,
-        diets: Iterable[str] = (),
-        max_total_time_s: int | None = None,
-        **options: Unpack[CallOptions],
-    ) -> Generator[Page[Recipe], None, None]:
-        """Yield page after page, all from one vendor; each is asked for only when wanted."""
-        return _background.iterate(
-            self._recipes.iter_pages(text, diets=diets, max_total_time_s=max_total_time_s, **options),
-            keep=self._owner,
-        )
-
-    def fetch(self, ref: Ref | str, **options: Unpack[CallOptions]) -> Recipe:
-        """Return one recipe, from the vendor that named it. `ref` may be its text, `connection:id`."""
-        return _background.run(lambda: self._recipes.fetch(ref, **options))
-
-    def fetch_many(
-        self, refs: Iterable[Ref | str], **options: Unpack[CallOptions]
-    ) -> Mapping[Ref, Recipe | FairleadError]:
-        """Return several recipes, each from the vendor that named it, or the error of one that could not be had."""
-        return _background.run(lambda: self._recipes.fetch_many(refs, **options))
-
-    def nutrition(self, ref: Ref | str, **options: Unpack[CallOptions]) -> Nutrition:
-        """Return what is in one serving of a recipe."""
-        return _background.run(lambda: self._recipes.nutrition(ref, **options))
 
 
 class HttpFacade:
     """Sends requests to one connection and returns good answers; others raise the error that fits."""
 
-    def __init__(self, http: AsyncHttpFacade, owner: Fairlead) -> None:
+    def __init__(self, http: AsyncHttpFacade, owner: object) -> None:
         self._http = http
         self._owner = owner  # whose end closes the sockets
 
@@ -201,7 +45,7 @@ class HttpFacade:
         **options: Unpack[CallOptions],
     ) -> Response:
         """Send a request. `path` starts with `/` and is relative to the connection's base URL."""
-        return _background.run(
+        return BACKGROUND.run(
             lambda: self._http.request(
                 method, path, json=json, body=body, query=query, headers=headers, effect=effect,
                 idempotency_key=idempotency_key, **options,
@@ -210,7 +54,7 @@ class HttpFacade:
 
     def send(self, request: Request, **options: Unpack[CallOptions]) -> Response:
         """Send a request that is already built; one that `is_streamed` goes by `stream`."""
-        return _background.run(lambda: self._http.send(msgspec.structs.replace(request, is_streamed=False), **options))
+        return BACKGROUND.run(lambda: self._http.send(msgspec.structs.replace(request, is_streamed=False), **options))
 
     @contextmanager
     def stream(
@@ -223,18 +67,18 @@ class HttpFacade:
             method, path, content=content, query=query, headers=headers, effect=effect,
             idempotency_key=idempotency_key, **options,
         )  # fmt: skip
-        response = _background.run(manager.__aenter__)
+        response = BACKGROUND.run(manager.__aenter__)
         try:
-            yield msgspec.structs.replace(response, stream=_background.iterate(aiter(response.stream)))
+            yield msgspec.structs.replace(response, stream=BACKGROUND.iterate(aiter(response.stream)))
         finally:
-            _background.run(lambda: _leave(manager))
+            BACKGROUND.run(lambda: _leave(manager))
 
     def download(
         self, path: str, to: str | Path, *, query: Query | None = None, headers: Mapping[str, str] | None = None,
         sha256: str | None = None, on_progress: OnTransfer | None = None, **options: Unpack[CallOptions],
     ) -> Transfer:  # fmt: skip
         """Read an answer into a file, which is there once it is whole; what breaks off is gone on with."""
-        return _background.run(
+        return BACKGROUND.run(
             lambda: self._http.download(
                 path, to, query=query, headers=headers, sha256=sha256, on_progress=on_progress, **options
             )
@@ -246,7 +90,7 @@ class HttpFacade:
         on_progress: OnTransfer | None = None, **options: Unpack[CallOptions],
     ) -> Transfer:  # fmt: skip
         """Send a file as the body of a request, with its digest."""
-        return _background.run(
+        return BACKGROUND.run(
             lambda: self._http.upload(
                 path, source, method=method, headers=headers, effect=effect, idempotency_key=idempotency_key,
                 on_progress=on_progress, **options,
@@ -276,7 +120,7 @@ class HttpFacade:
         **options: Unpack[CallOptions],
     ) -> Any:  # fmt: skip
         """Send GET; with a `model`, a mapping or the name of a configured one, return what it makes of the answer."""
-        return _background.run(lambda: self._http.get(path, model=model, query=query, headers=headers, **options))
+        return BACKGROUND.run(lambda: self._http.get(path, model=model, query=query, headers=headers, **options))
 
     @overload
     def post(
@@ -304,7 +148,7 @@ class HttpFacade:
         **options: Unpack[CallOptions],
     ) -> Any:  # fmt: skip
         """Send POST; `once` unless `effect` or an idempotency key says otherwise."""
-        return _background.run(
+        return BACKGROUND.run(
             lambda: self._http.post(
                 path, model=model, json=json, body=body, headers=headers, effect=effect,
                 idempotency_key=idempotency_key, **options,
@@ -316,7 +160,7 @@ class HttpFacade:
         items_at: str | None = None, position: Mapping[str, Any] | None = None, **options: Unpack[CallOptions],
     ) -> Generator[ListPage[Any], None, None]:  # fmt: skip
         """Yield a list's pages, each asked for only when wanted, as the connection's `pagination` says."""
-        return _background.iterate(
+        return BACKGROUND.iterate(
             self._http.paginate(
                 path, model=model, query=query, headers=headers, items_at=items_at, position=position, **options
             ),
@@ -338,7 +182,7 @@ class HttpFacade:
         feed = Feed(requests)
         results = self._http.bulk(feed, at_once=at_once, **options)
         total = len(requests) if isinstance(requests, Sized) else None
-        return _counted(_background.iterate(results, wait=feed.wait, keep=self._owner), total, on_progress)
+        return _counted(BACKGROUND.iterate(results, wait=feed.wait, keep=self._owner), total, on_progress)
 
 
 def _counted(
@@ -352,3 +196,7 @@ def _counted(
             if on_progress is not None:
                 on_progress(BulkProgress(done=done, failed=failed, total=total))
             yield result
+
+
+async def _leave(manager: AbstractAsyncContextManager[Response]) -> None:
+    await manager.__aexit__(None, None, None)
