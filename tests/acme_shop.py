@@ -14,7 +14,7 @@ import msgspec
 
 from fairlead.config.read import parse_settings
 from fairlead.model.incoming import Reply
-from fairlead.observe.events import Event, EventStream
+from fairlead.observe.events import Event, EventStream, JobEnded
 from fairlead.runtime.fairlead import Fairlead
 from fairlead.runtime.ports import Ports
 from timers import HeldClock
@@ -54,6 +54,10 @@ class Shop(NamedTuple):
     async def deliver(self, *events: dict[str, Any], **more: Any) -> Reply:
         """Have the vendor send events, signed."""
         return await deliver(self.fl, *events, at=self.clock.wall(), **more)
+
+    def ended(self) -> list[JobEnded]:
+        """Return the turns of events that ended."""
+        return [each for each in self.told(JobEnded) if each.kind == "event"]
 
     def told(self, kind: type[Any]) -> list[Any]:
         return [each for each in self.events if isinstance(each, kind)]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import cache
 from inspect import isawaitable
 from itertools import count
+from pathlib import Path
 from random import Random
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
@@ -20,15 +25,19 @@ from fairlead.model.headers import Headers
 from fairlead.model.message import Request, Response
 from fairlead.model.operation import Operation
 from fairlead.model.outcome import Failure, Phase
+from fairlead.model.ports import Ids
 from fairlead.observe.events import Event, EventStream
-from fairlead.runtime.calls import CallOptions, Wanted
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.fairlead import Fairlead
 from fairlead.runtime.ports import Ports
+from fairlead.runtime.wanted import CallOptions, Wanted
+from fairlead.storage.jobs import JobStore
+from fairlead.storage.sqlite import SqliteJobs
 from fairlead.testing.clock import FakeClock
 from fairlead.transport.http import HttpOptions
 
 E = TypeVar("E")
+_numbers = count(1)
 
 Answered: TypeAlias = Response | Broken
 #: What comes of one exchange: an answer, something that becomes one, or a function of the request.
@@ -152,6 +161,18 @@ class World(NamedTuple):
             assert not connection.pause.is_probing, name
 
 
+@cache
+def _folder() -> Path:
+    folder = Path(mkdtemp(prefix="fairlead-"))
+    atexit.register(rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def new_file() -> Path:
+    """Return the path of a store that nobody has used."""
+    return _folder() / f"{next(_numbers)}.db"
+
+
 def build_world(
     text: str,
     scripts: Mapping[str, Script | Line],
@@ -159,6 +180,8 @@ def build_world(
     environment: Mapping[str, str] | None = None,
     seed: int = 1,
     clock: FakeClock | None = None,
+    store: JobStore | None = None,
+    ids: Ids | None = None,
 ) -> World:
     """Build a Fairlead from a configuration's text. A script that is one line is its line for ever.
 
@@ -180,7 +203,7 @@ def build_world(
     ports = Ports(
         clock=clock,
         random=Random(seed).random,  # noqa: S311  # jitter
-        ids=lambda: f"call-{next(numbers)}",
+        ids=ids or (lambda: f"call-{next(numbers)}"),
         events=EventStream((events.append,)),
     )
     fl = Fairlead(
@@ -189,6 +212,7 @@ def build_world(
         environment=ENVIRONMENT if environment is None else environment,
         ports=ports,
         connect=connect,
+        open_store=lambda *_, **__: store or SqliteJobs(new_file(), clock=clock),
     )
     return World(fl, clock, events, transports)
 

@@ -17,7 +17,6 @@ import pytest
 from acme_shop import CONFIG, ENVIRONMENT, VENDORS, Shop, shop
 from cli.shell import PATIENCE_S, fairlead, interrupted, running
 from fairlead.model.message import Response, build_request
-from fairlead.observe.events import JobEnded
 from fairlead.runtime.ports import SystemClock
 from fairlead.transport.http import HttpOptions, HttpTransport
 from raw_server import Peer, serve
@@ -44,7 +43,7 @@ async def filled(tmp_path: Path) -> AsyncIterator[Shop]:
         world.clock.advance(SystemClock().wall() - world.clock.wall())
         await world.deliver(PAID, OTHER)
         await world.deliver(PAID, secret="another")
-        await world.until(lambda: len(world.told(JobEnded)) == 2)
+        await world.until(lambda: len(world.ended()) == 2)
         await world.fl.inbox.settle()
         yield world
 
@@ -106,10 +105,10 @@ async def test_what_is_replayed_is_handled_by_the_application_that_runs(tmp_path
     async with filled(tmp_path) as world:
         (dead,) = (await ask(tmp_path, "dead"))["items"]
         assert await ask(tmp_path, "replay", str(dead["id"])) == {"replayed": 1}
-        await world.until(lambda: len(world.told(JobEnded)) == 3, step_s=0.1)
+        await world.until(lambda: len(world.ended()) == 3, step_s=0.1)
         told = await fairlead("webhooks", "replay", "--state", "dead", cwd=tmp_path, environment=NOTHING)
         assert (told.code, told.out) == (0, "1 event will be handled again.\n")
-        await world.until(lambda: len(world.told(JobEnded)) == 4, step_s=0.1)
+        await world.until(lambda: len(world.ended()) == 4, step_s=0.1)
 
 
 async def test_before_many_it_asks(tmp_path: Path) -> None:
@@ -117,7 +116,7 @@ async def test_before_many_it_asks(tmp_path: Path) -> None:
     async with shop(tmp_path / "jobs.db") as world:
         world.fl.on("acme:*")(lambda _: None)
         await world.deliver(*({"id": f"e{number}", "type": "order.paid"} for number in range(11)))
-        await world.until(lambda: len(world.told(JobEnded)) == 11)
+        await world.until(lambda: len(world.ended()) == 11)
     many = ("webhooks", "replay", "--state", "done")
     told = await fairlead(*many, cwd=tmp_path, environment=NOTHING)
     assert told.code == 130  # nobody answers

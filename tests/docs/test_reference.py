@@ -40,8 +40,8 @@ def test_every_path_of_the_gateway_is_on_its_page() -> None:
     app = build_app(Fairlead(Settings()), Metrics(), keys=None)
     text = (REFERENCE / "gateway.md").read_text(encoding="utf-8")
     for route in app.routes:
-        (method,) = getattr(route, "methods", {"GET"}) - {"HEAD"}
-        assert f"`{method} {getattr(route, 'path', '')}`" in text
+        for method in getattr(route, "methods", None) or ():
+            assert method == "HEAD" or f"`{method} {getattr(route, 'path', '')}`" in text
 
 
 def test_every_header_of_the_gateway_is_on_its_page() -> None:

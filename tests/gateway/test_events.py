@@ -17,6 +17,7 @@ from fairlead.model.message import Response, build_request
 from fairlead.testing.clock import NOON
 from fairlead.transport.http import HttpOptions, HttpTransport
 from gateway.served import KEY, PATIENCE_S, Served, problem, served
+from timers import HeldClock
 
 CONFIG = SHOP.replace("{{", "{{{{").replace("}}", "}}}}")
 EVENTS = "/v1/webhooks/events"
@@ -30,7 +31,9 @@ def _vendor() -> Iterator[None]:
 
 @asynccontextmanager
 async def gateway(tmp_path: Path) -> AsyncIterator[Served]:
-    async with served(config=CONFIG.format(path=tmp_path / "jobs.db"), environment=ENVIRONMENT) as world:
+    async with served(
+        config=CONFIG.format(path=tmp_path / "jobs.db"), environment=ENVIRONMENT, clock=HeldClock()
+    ) as world:
         yield world
 
 
@@ -163,6 +166,7 @@ async def test_rejects_and_tallies_are_counted_by_hour(tmp_path: Path) -> None:
         await bring(world, 1)
         wrong = msgspec.json.encode([])
         await world.fl.webhooks.receive("shop", url="https://a.test/", headers={}, body=wrong)
+        await world.fl.inbox.settle()
         (reject,) = await items(world, "/v1/webhooks/rejects", hours="2", connection="shop")
         assert (reject["reason"], reject["count"], reject["source"]) == ("unsigned", 1, "shop")
         assert await items(world, "/v1/webhooks/rejects", connection="other") == []

@@ -14,6 +14,7 @@ import pytest
 
 from acme_shop import ENVIRONMENT, installed
 from gateway.served import Served, served
+from timers import HeldClock
 from vendors.acme import signed
 
 PAID = {"id": "evt_1", "type": "order.paid", "subject": "o1", "sequence": 2}
@@ -42,7 +43,8 @@ def _vendor() -> Iterator[None]:
 @asynccontextmanager
 async def gateway(tmp_path: Path) -> AsyncIterator[Served]:
     config = CONFIG.format(path=tmp_path / "jobs.db")
-    async with served(config=config, environment=ENVIRONMENT) as world:
+    # A store that the settings name has a worker, whose waits are no time that passes.
+    async with served(config=config, environment=ENVIRONMENT, clock=HeldClock()) as world:
         yield world
 
 

@@ -90,8 +90,8 @@ class Stage(NamedTuple):
 
     async def ended(self, times: int, *, step_s: float = 0.0) -> list[JobEnded]:
         """Wait until events have had so many turns."""
-        await self.world.until(lambda: len(self.world.told(JobEnded)) >= times, step_s=step_s)
-        return self.world.told(JobEnded)
+        await self.world.until(lambda: len(self.world.ended()) >= times, step_s=step_s)
+        return self.world.ended()
 
 
 @asynccontextmanager
@@ -197,15 +197,15 @@ async def test_an_application_that_is_down_is_told_when_it_is_back(tmp_path: Pat
         url = gone.url()
     async with shop(tmp_path / "jobs.db", FORWARD.format(url=url, secret=tmp_path / "secret")) as world:
         await world.deliver(PAID)
-        await world.until(lambda: len(world.told(JobEnded)) == 1)
-        (first,) = world.told(JobEnded)
+        await world.until(lambda: len(world.ended()) == 1)
+        (first,) = world.ended()
         assert (first.state, first.failures) == ("waiting", 1)
         assert first.error.startswith("unavailable: ") or first.error.startswith("connect: "), first.error
         async with serve(_refuse_nobody) as back:
             text = CONFIG.format(path=tmp_path / "jobs.db") + FORWARD.format(url=back.url(), secret=tmp_path / "secret")
             await world.fl.reload(parse_settings(text))
-            await world.until(lambda: len(world.told(JobEnded)) == 2, step_s=1)
-            assert world.told(JobEnded)[-1].state == "done"
+            await world.until(lambda: len(world.ended()) == 2, step_s=1)
+            assert world.ended()[-1].state == "done"
             assert len(back.requests) == 1
 
 

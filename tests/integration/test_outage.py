@@ -79,7 +79,8 @@ class Stage(NamedTuple):
     queries: Iterator[str]
 
     async def ask(self, text: str, **options: Any) -> Page[Recipe]:
-        return await self.fl.recipes.search(text, **options)
+        page: Page[Recipe] = await self.fl.recipes.search(text, **options)
+        return page
 
     async def ask_anew(self, **options: Any) -> Page[Recipe]:
         """Ask what was never asked before, so that no cache answers."""

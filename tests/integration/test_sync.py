@@ -26,7 +26,7 @@ from fairlead.errors import ConfigError, FairleadError, NotFoundError, UsageErro
 from fairlead.model.message import Request
 from fairlead.observe.events import Event, EventStream
 from fairlead.runtime.bulk import BulkProgress
-from fairlead.runtime.desk import EventDesk
+from fairlead.runtime.event_desk import EventDesk
 from fairlead.runtime.fairlead import Fairlead
 from fairlead.runtime.http import HttpFacade
 from fairlead.runtime.ports import Ports
@@ -38,7 +38,7 @@ from fairlead.testing.faults import Faults
 PATIENCE_S = 10.0
 KEYS = {"KEY": API_KEY}
 #: What only code within the event loop has a use for.
-INSIDE = {"connection", "connections", "route", "routes", "settings", "disown", "inbox", "store"}
+INSIDE = {"again", "connection", "connections", "route", "routes", "settings", "disown", "inbox", "store"}
 MIRRORED = [
     (sync.Fairlead, Fairlead),
     (sync.RecipesFacade, RecipesFacade),

@@ -33,7 +33,7 @@ class Shop:
         self.fl = Fairlead(parse_settings(CONFIG.format(path=path)), environment=ENVIRONMENT, ports=ports)
 
     def _note(self, event: Event) -> None:
-        if isinstance(event, JobEnded):
+        if isinstance(event, JobEnded) and event.kind == "event":
             self._ended.put(event)
 
     def deliver(self, *events: dict[str, Any], secret: str = ENVIRONMENT["ACME"]) -> Reply:

@@ -11,7 +11,6 @@ import pytest
 from acme_shop import CONFIG, Shop, shop
 from fairlead.config.read import parse_settings
 from fairlead.errors import InvalidSettingError
-from fairlead.observe.events import JobEnded
 from raw_server import Peer, RawServer, serve
 from stages import http
 
@@ -57,7 +56,7 @@ async def test_a_forward_that_is_added_gets_what_waits_and_one_that_is_removed_g
     async with application() as (server, heard), shop(path) as world:
         await world.deliver(PAID)
         assert await reload(world, forwarding(path, server.url())) == ()
-        await world.until(lambda: bool(world.told(JobEnded)))
+        await world.until(lambda: bool(world.ended()))
         assert len(heard) == 1
         assert await reload(world, CONFIG.format(path=path)) == ()
         await world.deliver(OTHER)
@@ -75,7 +74,7 @@ async def test_a_forward_that_cannot_work_changes_nothing(tmp_path: Path) -> Non
         ):
             await reload(world, forwarding(path, "http://127.0.0.1:9", "acme:"))
         await world.deliver(PAID)
-        await world.until(lambda: bool(world.told(JobEnded)))
+        await world.until(lambda: bool(world.ended()))
         assert len(heard) == 1
 
 
@@ -88,10 +87,10 @@ async def test_the_waits_of_the_moment_count(tmp_path: Path) -> None:
             raise ValueError("poison")
 
         await world.deliver(PAID)
-        await world.until(lambda: len(world.told(JobEnded)) == 1)
+        await world.until(lambda: len(world.ended()) == 1)
         assert await reload(world, CONFIG.format(path=path) + "[webhooks]\nwaits_s = [1]\n") == ()
-        await world.until(lambda: len(world.told(JobEnded)) == 2, step_s=1)
-        assert [each.state for each in world.told(JobEnded)] == ["waiting", "dead"]
+        await world.until(lambda: len(world.ended()) == 2, step_s=1)
+        assert [each.state for each in world.ended()] == ["waiting", "dead"]
 
 
 async def test_another_store_counts_at_the_next_start(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from acme_shop import ENVIRONMENT, deliver, shop
 from fairlead.errors import InvalidArgumentError
-from fairlead.observe.events import JobEnded, WebhookReceived, WebhookRejected
+from fairlead.observe.events import WebhookReceived, WebhookRejected
 from fairlead.runtime.handlers import Received
 from fairlead.storage.jobs import Statement
 from fairlead.storage.sqlite_file import load_sqlite
@@ -28,7 +28,7 @@ async def test_an_event_is_kept_and_handled_by_its_neutral_name(tmp_path: Path) 
             seen.append(event)
 
         assert (await world.deliver(PAID)).status == 200
-        await world.until(lambda: bool(world.told(JobEnded)))
+        await world.until(lambda: bool(world.ended()))
         (event,) = seen
         assert (event.connection, event.provider, event.type, event.key) == ("shop", "acme", "order.paid", "evt_1")
         assert event.neutral is not None
@@ -45,7 +45,7 @@ async def test_patterns_name_the_vendor_or_the_connection(tmp_path: Path, patter
     async with shop(tmp_path / "jobs.db") as world:
         world.fl.on(pattern)(lambda event: seen.append(event.key))
         await world.deliver(PAID)
-        await world.until(lambda: bool(world.told(JobEnded)))
+        await world.until(lambda: bool(world.ended()))
     assert seen == ["evt_1"]
 
 
@@ -55,7 +55,7 @@ async def test_a_repeat_is_acknowledged_and_handled_once(tmp_path: Path) -> None
         world.fl.on("acme:*")(lambda event: seen.append(event.key))
         replies = await asyncio.gather(*(world.deliver(PAID, OTHER) for _ in range(5)))
         assert {each.status for each in replies} == {200}
-        await world.until(lambda: len(world.told(JobEnded)) == 2)
+        await world.until(lambda: len(world.ended()) == 2)
         assert sum(each.events for each in world.told(WebhookReceived)) == 2
         assert sum(each.repeated for each in world.told(WebhookReceived)) == 8
     assert sorted(seen) == ["evt_1", "evt_2"]
@@ -73,7 +73,7 @@ async def test_a_handler_that_fails_is_called_again_and_its_neighbour_is_not(tmp
 
         world.fl.on("acme:*", name="good")(lambda _: calls.append("good"))
         await world.deliver(PAID)
-        await world.until(lambda: len(world.told(JobEnded)) == 3, step_s=1)
+        await world.until(lambda: len(world.ended()) == 3, step_s=1)
         (record,) = await world.fl.webhooks.list()
         assert (record.state, record.handled_by) == ("done", ("good", "bad"))
     assert calls == ["bad 0", "good", "bad 1", "bad 2"]
@@ -91,7 +91,7 @@ async def test_a_poison_event_dies_after_its_waits_blocks_nobody_and_can_be_repl
             seen.append(event.key)
 
         await world.deliver(PAID, OTHER | {"subject": "o1", "sequence": 3})
-        await world.until(lambda: any(each.state == "dead" for each in world.told(JobEnded)), step_s=1)
+        await world.until(lambda: any(each.state == "dead" for each in world.ended()), step_s=1)
         assert seen == ["evt_2"]
         (dead,) = await world.fl.webhooks.list(state="dead")
         assert (dead.key, dead.failures, dead.error) == ("evt_1", 3, "ValueError: poison")
@@ -106,9 +106,9 @@ async def test_replay_of_a_done_event_calls_all_its_handlers_again(tmp_path: Pat
     async with shop(tmp_path / "jobs.db") as world:
         world.fl.on("acme:*")(lambda event: seen.append(event.key))
         await world.deliver(*({"id": f"e{number}", "type": "order.paid"} for number in range(20)))
-        await world.until(lambda: len(world.told(JobEnded)) == 20)
+        await world.until(lambda: len(world.ended()) == 20)
         assert await world.fl.webhooks.replay(connection="shop") == 20
-        await world.until(lambda: len(world.told(JobEnded)) == 40)
+        await world.until(lambda: len(world.ended()) == 40)
         with pytest.raises(InvalidArgumentError, match="which events"):
             await world.fl.webhooks.replay()
     assert len(seen) == 40
@@ -121,9 +121,9 @@ async def test_late_events_are_told_as_such_and_skipped_where_wanted(tmp_path: P
         world.fl.on("acme:*", name="all")(lambda event: heard.append((event.key, event.is_late)))
         world.fl.on("acme:*", name="careful", skip_late=True)(lambda event: careful.append(event.key))
         await world.deliver({"id": "new", "type": "order.paid", "subject": "o", "sequence": 9})
-        await world.until(lambda: len(world.told(JobEnded)) == 1)
+        await world.until(lambda: len(world.ended()) == 1)
         await world.deliver({"id": "old", "type": "order.failed", "subject": "o", "sequence": 4})
-        await world.until(lambda: len(world.told(JobEnded)) == 2)
+        await world.until(lambda: len(world.ended()) == 2)
     assert heard == [("new", False), ("old", True)]
     assert careful == ["new"]
 
@@ -136,12 +136,12 @@ async def test_effects_are_committed_with_the_event(tmp_path: Path) -> None:
             return Statement("INSERT INTO paid VALUES (?)", (event.key,))
 
         await world.deliver(PAID)
-        await world.until(lambda: bool(world.told(JobEnded)))
-        (first,) = world.told(JobEnded)  # the table is not there yet
+        await world.until(lambda: bool(world.ended()))
+        (first,) = world.ended()  # the table is not there yet
         assert (first.state, first.failures) == ("waiting", 1)
         database = load_sqlite().connect(str(tmp_path / "jobs.db"))
         database.execute("CREATE TABLE paid (id TEXT)")
-        await world.until(lambda: len(world.told(JobEnded)) == 2, step_s=1)
+        await world.until(lambda: len(world.ended()) == 2, step_s=1)
         assert database.execute("SELECT id FROM paid").fetchall() == [("evt_1",)]
         database.close()
         assert [each.state for each in await world.fl.webhooks.list()] == ["done"]
@@ -177,7 +177,7 @@ async def test_without_handlers_events_wait_for_a_process_that_has_some(tmp_path
     async with shop(tmp_path / "jobs.db") as world:
         world.fl.on("acme:*")(lambda event: seen.append(event.key))
         async with world.fl:
-            await world.until(lambda: bool(world.told(JobEnded)))
+            await world.until(lambda: bool(world.ended()))
     assert seen == ["evt_1"]
 
 
@@ -193,7 +193,7 @@ async def test_a_slow_handler_delays_no_acknowledgement(tmp_path: Path) -> None:
             assert (await world.deliver({"id": f"e{number}", "type": "order.paid"})).status == 200
         assert len([each for each in await world.fl.webhooks.list(limit=100) if each.state == "done"]) == 0
         held.set()
-        await world.until(lambda: len(world.told(JobEnded)) == 50)
+        await world.until(lambda: len(world.ended()) == 50)
 
 
 async def test_a_disk_that_takes_nothing_is_answered_503_and_nothing_is_acknowledged(tmp_path: Path) -> None:

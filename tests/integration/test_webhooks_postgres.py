@@ -11,7 +11,6 @@ import asyncpg
 import pytest
 
 from acme_shop import Shop, shop
-from fairlead.observe.events import JobEnded
 from fairlead.runtime.handlers import Received
 from job_store_fixtures import postgres  # noqa: F401  # a fixture
 from postgres_server import PostgresServer
@@ -56,7 +55,7 @@ async def test_the_effect_and_the_end_are_one_commit(address: str) -> None:
             seen.append(await paid(address))  # nobody else sees it before the event has ended
 
         await world.deliver(PAID)
-        await world.until(lambda: bool(world.told(JobEnded)))
+        await world.until(lambda: bool(world.ended()))
         assert seen == [[]]
         assert await paid(address) == ["evt_1"]
         (record,) = await world.fl.webhooks.list()
@@ -73,11 +72,11 @@ async def test_a_handler_that_fails_leaves_nothing_and_is_called_again(address: 
                 raise LookupError("not yet")
 
         await world.deliver(PAID)
-        await world.until(lambda: len(world.told(JobEnded)) == 1)
+        await world.until(lambda: len(world.ended()) == 1)
         assert await paid(address) == []
         (waiting,) = await world.fl.webhooks.list()
         assert (waiting.state, waiting.failures, waiting.error) == ("waiting", 1, "LookupError: not yet")
-        await world.until(lambda: len(world.told(JobEnded)) == 2, step_s=1)
+        await world.until(lambda: len(world.ended()) == 2, step_s=1)
         assert await paid(address) == ["evt_1 1"]
 
 
@@ -96,12 +95,12 @@ async def test_two_handlers_commit_each_with_its_own_mark(address: str) -> None:
                 raise LookupError("not yet")
 
         await world.deliver(PAID)
-        await world.until(lambda: any(each.failures for each in world.told(JobEnded)))
+        await world.until(lambda: any(each.failures for each in world.ended()))
         assert await paid(address) == ["first"]
         is_broken = False
-        await world.until(lambda: world.told(JobEnded)[-1].state == "done", step_s=1)
+        await world.until(lambda: world.ended()[-1].state == "done", step_s=1)
         assert await paid(address) == ["first", "second"]
-        assert [each.state for each in world.told(JobEnded)] == ["waiting", "done"]
+        assert [each.state for each in world.ended()] == ["waiting", "done"]
 
 
 async def test_a_connection_that_dies_in_the_middle_leaves_neither_effect_nor_end(address: str) -> None:
@@ -119,11 +118,11 @@ async def test_a_connection_that_dies_in_the_middle_leaves_neither_effect_nor_en
                 await other.close()
 
         await world.deliver(PAID)
-        await world.until(lambda: len(world.told(JobEnded)) == 1)
+        await world.until(lambda: len(world.ended()) == 1)
         assert await paid(address) == []
         (waiting,) = await world.fl.webhooks.list()
         assert (waiting.state, waiting.failures, waiting.handled_by) == ("waiting", 1, ())
-        await world.until(lambda: len(world.told(JobEnded)) == 2, step_s=1)
+        await world.until(lambda: len(world.ended()) == 2, step_s=1)
         assert await paid(address) == ["evt_1"]
 
 
@@ -141,6 +140,6 @@ async def test_a_claim_that_was_lost_rolls_back(address: str) -> None:
         await world.deliver(PAID)
         await world.until(lambda: len(calls) == 1)
         await world.until(lambda: len(calls) == 2, step_s=1)
-        await world.until(lambda: any(each.state == "done" for each in world.told(JobEnded)))
+        await world.until(lambda: any(each.state == "done" for each in world.ended()))
         await world.fl.close()
         assert await paid(address) == ["evt_1 of call 1"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, assert_type
 
 from fairlead import Effect, Fairlead, FairleadError, Money, Outcome, Ref, ResponseMapping, Secret, sync
@@ -17,8 +18,9 @@ from fairlead.model.message import Request, Response
 from fairlead.model.page import ListPage, Page
 from fairlead.observe.events import ConfigReloaded, Event, EventStream
 from fairlead.runtime.bulk import BulkProgress, BulkResult
-from fairlead.runtime.desk import EventRecord
+from fairlead.runtime.event_desk import EventRecord
 from fairlead.runtime.handlers import Received
+from fairlead.runtime.later import BackgroundCall
 from fairlead.runtime.ports import Ports
 from fairlead.storage.jobs import Reject, Statement, Tally
 from fairlead.testing.fakes.spoonacular import SpoonacularFake
@@ -78,8 +80,8 @@ async def recipes(fl: Fairlead) -> None:
     assert_type(nutrition, Nutrition)
     assert_type(nutrition.nutrients, tuple[Nutrient, ...])
     assert_type(nutrition.amount("energy"), float | None)
-    await fl.recipes.search("pasta", deadline="soon")  # type: ignore[call-arg]
-    await fl.recipes.search(7)  # type: ignore[arg-type]
+    await fl.recipes.search("pasta", deadline="soon")  # type: ignore[call-overload]
+    await fl.recipes.search(7)  # type: ignore[call-overload]
 
 
 async def plain(fl: Fairlead) -> None:
@@ -141,6 +143,25 @@ def webhooks_without_a_loop(fl: sync.Fairlead) -> None:
     assert_type(fl.webhooks.replay(1), int)
     assert_type(fl.webhooks.rejects(), Sequence[Reject])
     assert_type(fl.webhooks.tallies(), Sequence[Tally])
+
+
+async def background(fl: Fairlead) -> None:
+    posted = await fl.http("acme").post("/things", json={"a": 1}, background=True, run_at=1.0, idempotency_key="k")
+    assert_type(posted, BackgroundCall[Response])
+    assert_type(await fl.http("acme").request("DELETE", "/things/1", background=True), BackgroundCall[Response])
+    assert_type(await fl.http("acme").get("/things", background=True), BackgroundCall[Response])
+    assert_type(await fl.http("acme").send(Request.get("/things"), background=True), BackgroundCall[Response])
+    searched = await fl.recipes.search("pasta", diets=["vegan"], background=True, run_at=datetime.now(UTC))
+    assert_type(searched, BackgroundCall[Page[Recipe]])
+    assert_type(await fl.recipes.fetch("a:1", background=True), BackgroundCall[Recipe])
+    assert_type(await fl.calls.wait(searched), Page[Recipe])
+    assert_type(await fl.calls.wait(posted, deadline_s=2.0), Response)
+    assert_type(await fl.calls.wait(posted.id), Any)
+    assert_type(await fl.calls.get(posted.id), BackgroundCall[Any])
+    assert_type(await fl.calls.list(tenant="a"), Sequence[BackgroundCall[Any]])
+    assert_type(await fl.calls.cancel(posted.id), bool)
+    await fl.http("acme").post("/things", run_at=1.0)  # type: ignore[call-overload]
+    await fl.http("acme").post("/things", model=Money, background=True)  # type: ignore[call-overload]
 
 
 def progress(progress: BulkProgress) -> None:

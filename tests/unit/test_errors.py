@@ -112,5 +112,6 @@ def test_only_faults_of_the_request_keep_another_vendor_from_being_asked() -> No
         "ConfigError", "ConfigFileError", "UnknownSettingError", "InvalidSettingError", "MissingCredentialError",
         "UnresolvedReferenceError", "UsageError", "InvalidArgumentError", "UnknownProviderError",
         "UnknownConnectionError", "UnknownRouteError", "SignatureError", "NotFoundError", "ConflictError",
-        "InvalidRequestError", "FileError", "OutcomeUnknownError",
+        "InvalidRequestError", "FileError", "StorageError", "OutcomeUnknownError", "UnknownCallError",
+        "KeyReusedError", "CallCancelledError",
     }  # fmt: skip

@@ -12,8 +12,8 @@ from fairlead.cli.show import answer_document, print_answer
 from fairlead.errors import InvalidArgumentError
 from fairlead.model.answer import Answer
 from fairlead.runtime.by_name import OPERATIONS, call_by_name
-from fairlead.runtime.calls import CallOptions
 from fairlead.runtime.fairlead import Fairlead
+from fairlead.runtime.wanted import CallOptions
 
 
 def _usage() -> str:

@@ -23,6 +23,7 @@ COMMANDS = {
     "init": "Write a first configuration.",
     "check": "Try the configuration and say what is wrong with it.",
     "call": "Make one call and print its answer.",
+    "calls": "Look at the calls that are kept, and decide on them.",
     "serve": "Run the gateway.",
     "webhooks": "See what vendors sent, have it handled again, and receive it while developing.",
     "fake": "Run a stand-in for a vendor, to be broken at will.",

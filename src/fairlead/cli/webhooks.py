@@ -25,7 +25,7 @@ from fairlead.errors import InvalidArgumentError
 from fairlead.gateway.app import build_inlet
 from fairlead.gateway.server import build_server
 from fairlead.observe.events import Event, EventStream, WebhookReceived, WebhookRejected
-from fairlead.runtime.desk import EventDesk, EventRecord, open_desk
+from fairlead.runtime.event_desk import EventDesk, EventRecord, open_desk
 from fairlead.runtime.event_words import (
     FILTERS,
     PLACES,

@@ -217,6 +217,8 @@ class Connection(Group, frozen=True):
     api_version: ApiVersion | None = None
     #: For a connection without a provider: the header of idempotency keys; empty where the vendor honours none.
     idempotency_header: str | None = None
+    #: For how long the vendor knows an idempotency key; what the provider says unless set, and an hour without one.
+    idempotency_window_s: Seconds | None = None
     #: For a connection without a provider: where an error body has its code. A good status with one is an error too.
     error_code_at: str | None = None
     #: Codes there that mean success; so do 0, false and an empty text.

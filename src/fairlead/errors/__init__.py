@@ -12,6 +12,8 @@ FairleadError
 │   ├── UnknownProviderError
 │   ├── UnknownConnectionError
 │   ├── UnknownRouteError
+│   ├── UnknownCallError
+│   ├── KeyReusedError                  the idempotency key stands for another request
 │   ├── SignatureError                  the caller did not sign it with a key that we know
 │   └── UnsupportedFeatureError         this vendor lacks what was asked
 ├── RejectedError                   we refused; nothing was sent
@@ -22,6 +24,7 @@ FairleadError
 │   ├── DeadlineExceededError
 │   ├── StateLostError                  the state that processes share is out of reach
 │   ├── HostBlockedError
+│   ├── CallCancelledError              somebody cancelled it before it was done
 │   ├── UnhealthyError                  it failed too often of late, and others could serve
 │   └── DrillError                      the caller wanted to see what happens without this connection
 ├── TransportError                  no usable answer came
@@ -72,6 +75,7 @@ from fairlead.errors.provider import (
 )
 from fairlead.errors.rejected import (
     BulkheadFullError,
+    CallCancelledError,
     CircuitOpenError,
     DeadlineExceededError,
     DrillError,
@@ -94,7 +98,9 @@ from fairlead.errors.transport import (
 )
 from fairlead.errors.usage import (
     InvalidArgumentError,
+    KeyReusedError,
     SignatureError,
+    UnknownCallError,
     UnknownConnectionError,
     UnknownProviderError,
     UnknownRouteError,
@@ -108,6 +114,7 @@ __all__ = [
     "AttemptTimeoutError",
     "AuthenticationError",
     "BulkheadFullError",
+    "CallCancelledError",
     "ChecksumError",
     "CircuitOpenError",
     "ConfigError",
@@ -124,6 +131,7 @@ __all__ = [
     "InvalidArgumentError",
     "InvalidRequestError",
     "InvalidSettingError",
+    "KeyReusedError",
     "MissingCredentialError",
     "NotFoundError",
     "OutcomeUnknownError",
@@ -140,6 +148,7 @@ __all__ = [
     "UnavailableError",
     "UnexpectedAnswerError",
     "UnhealthyError",
+    "UnknownCallError",
     "UnknownConnectionError",
     "UnknownProviderError",
     "UnknownRouteError",

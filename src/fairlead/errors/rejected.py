@@ -53,6 +53,13 @@ class HostBlockedError(RejectedError):
     code = "host_blocked"
 
 
+class CallCancelledError(RejectedError):
+    """The call was cancelled, or taken over by another process."""
+
+    code = "call_cancelled"
+    is_request_fault = True  # nobody wants it any more
+
+
 class UnhealthyError(RejectedError):
     """The connection failed too often of late: others are asked first."""
 

@@ -16,10 +16,15 @@ class StorageError(FairleadError):
     """Where state is kept does not answer."""
 
     code = "storage"
+    is_request_fault = True  # it is ours, and no other vendor mends it
 
 
 class OutcomeUnknownError(FairleadError):
-    """Whether the effect happened is not known; it must not be repeated blindly."""
+    """Whether the effect happened is not known; it must not be repeated blindly.
+
+    `settlement_id` is the call that is being settled, where it is: `fl.calls.wait` waits for what comes of it.
+    """
 
     code = "outcome_unknown"
     is_request_fault = True  # no vendor may be asked until this one has said what it did
+    settlement_id: str | None = None

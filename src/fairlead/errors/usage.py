@@ -36,6 +36,18 @@ class UnknownRouteError(UsageError):
     code = "unknown_route"
 
 
+class UnknownCallError(UsageError):
+    """No call has this id: it never had, or it is no longer kept."""
+
+    code = "unknown_call"
+
+
+class KeyReusedError(UsageError):
+    """The idempotency key was used for another request; nothing was sent."""
+
+    code = "key_reused"
+
+
 class SignatureError(UsageError):
     """The signature of the request does not hold."""
 

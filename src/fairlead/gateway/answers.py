@@ -19,6 +19,8 @@ from fairlead.model.call import CallReport, drilled
 STATUSES: tuple[tuple[type[errors.FairleadError], int], ...] = (
     (errors.UnknownConnectionError, 404),
     (errors.UnknownRouteError, 404),
+    (errors.UnknownCallError, 404),
+    (errors.KeyReusedError, 422),
     (errors.UnsupportedFeatureError, 501),
     (errors.SignatureError, 403),
     (errors.WebhookError, 403),

@@ -17,6 +17,7 @@ from starlette.responses import Response as Rendered
 from fairlead.errors import FairleadError, InvalidArgumentError
 from fairlead.gateway.answers import error_headers, render_error, render_problem, report_headers, send_rendered
 from fairlead.gateway.body import PassedOn, decode_fields, take_body
+from fairlead.gateway.calls import for_later, render_accepted, wants_background
 from fairlead.gateway.exchange import Exchange
 from fairlead.gateway.keyring import Keyring
 from fairlead.gateway.lane import PREFIX, Lane, named
@@ -111,6 +112,11 @@ class Proxy:
             body.keep = partial(lane.may_trail, self._keyring)
             options.setdefault("deadline_s", _STREAM_S)
         request = lane.request(exchange.method, incoming, fields, body, self._keyring)
+        if wants_background(fields):
+            kept = await self._fl.http(lane.connection).send(
+                for_later(request, lane.connection), background=True, **options
+            )
+            return render_accepted(kept), b""
         return await lane.send(request, **options), body
 
     def _send_whole(self, answer: Response, reported: Mapping[str, str], lane: Lane, exchange: Exchange) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fairlead.errors import InvalidArgumentError
 from fairlead.runtime.by_name import parse_number
-from fairlead.runtime.calls import CallOptions
+from fairlead.runtime.wanted import CallOptions
 
 
 def read_wishes(fields: Mapping[str, str], *, has_key: bool) -> CallOptions:

@@ -11,6 +11,7 @@ import msgspec
 from fairlead.errors import DrillError, InvalidArgumentError
 from fairlead.model.attempt import Attempt
 from fairlead.model.deadline import Deadline
+from fairlead.model.entry import Entry
 
 
 class Ref(msgspec.Struct, frozen=True):
@@ -54,6 +55,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     sticky_key: str | None = None
     #: Connections that this call treats as failed.
     drill: frozenset[str] = frozenset()
+    #: Its row in the ledger, where it has one.
+    entry: Entry | None = None
 
 
 class CacheUse(StrEnum):
@@ -77,6 +80,8 @@ class CacheUse(StrEnum):
     SHARED = "shared"
     #: Asked in the background, for the cache alone.
     BACKGROUND = "background"
+    #: The ledger had it: a call with the same idempotency key had been made before.
+    REPLAYED = "replayed"
 
 
 class CallReport(msgspec.Struct, frozen=True, kw_only=True):

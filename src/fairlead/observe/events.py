@@ -9,6 +9,7 @@ import msgspec
 
 from fairlead.model.attempt import Attempt
 from fairlead.model.call import CacheUse
+from fairlead.model.outcome import Outcome
 from fairlead.spec.drift import DriftKind
 
 
@@ -161,6 +162,28 @@ class StorageBack(msgspec.Struct, frozen=True, kw_only=True):
     lost_s: float
 
 
+class CallSettled(msgspec.Struct, frozen=True, kw_only=True):
+    """It was found out what became of a call whose outcome was unknown: `done`, `not_done`, or `unknown` for good.
+
+    `evidence` says by what, `after_s` how long after the request had left. `unknown` is for a person to look at.
+    """
+
+    call_id: str
+    operation: str
+    connection: str
+    outcome: Outcome
+    evidence: str
+    after_s: float
+
+
+class CallUnrecorded(msgspec.Struct, frozen=True, kw_only=True):
+    """A call ended, and the ledger could not be told: it will be settled as if its process had died."""
+
+    call_id: str
+    operation: str
+    reason: str
+
+
 class JobEnded(msgspec.Struct, frozen=True, kw_only=True):
     """A turn of a job ended: `done`, `waiting` for the next one, `dead` or `cancelled`.
 
@@ -218,6 +241,8 @@ Event: TypeAlias = (
     | ChaosApplied
     | StorageLost
     | StorageBack
+    | CallSettled
+    | CallUnrecorded
     | JobEnded
     | WorkStalled
     | WebhookReceived

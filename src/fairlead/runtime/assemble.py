@@ -217,6 +217,13 @@ def _tell_health_change(name: str, ports: Ports, before: Condition, after: Condi
 
 
 def _provider(name: str, wanted: config.Connection, where: str) -> Provider:
+    provider = _declared(name, wanted, where)
+    if wanted.idempotency_window_s is None:
+        return provider
+    return msgspec.structs.replace(provider, idempotency_window_s=wanted.idempotency_window_s)
+
+
+def _declared(name: str, wanted: config.Connection, where: str) -> Provider:
     if wanted.provider is not None:
         try:
             provider = load_provider(wanted.provider)

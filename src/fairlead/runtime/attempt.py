@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, TypeAlias
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from fairlead import errors
 from fairlead.auth.sign import sign
 from fairlead.model.call import Call
+from fairlead.model.entry import Entry
 from fairlead.model.exchange import Broken
 from fairlead.model.headers import checked_headers
 from fairlead.model.message import Request, Response
@@ -26,6 +28,9 @@ from fairlead.spec.watch import WATCHING
 
 #: What came, how many seconds it took, when that was over, and the lease that is to be settled.
 Answered: TypeAlias = tuple[Response | Broken, float, float, Lease]
+
+# When a request may last reach the vendor is told by when it was written down: that may take so long, in seconds.
+_MARK_S = 5.0
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
@@ -78,6 +83,20 @@ async def exchange(
         if not is_held:
             connection.leave_line()
     return answer, finished - started, finished, lease
+
+
+async def mark(entry: Entry, call: Call, connection: Connection, lease: Lease, ports: Ports) -> None:
+    """Let a request that acts be written down before it leaves; where it cannot be, the lease is given back."""
+    left_s = call.deadline.remaining(ports.clock.monotonic())
+    try:
+        async with asyncio.timeout(min(left_s, _MARK_S)):
+            await entry.mark(connection.name, within_s=min(left_s, _MARK_S + connection.policy.attempt_s))
+    except BaseException as error:
+        connection.forget(lease)
+        connection.leave_line()
+        if isinstance(error, TimeoutError):
+            raise errors.StorageError("The ledger did not answer in time.") from None
+        raise
 
 
 def _is_drop(answer: Response | Broken) -> bool:

@@ -12,8 +12,8 @@ from fairlead.errors import InvalidArgumentError
 from fairlead.model.answer import Answer
 from fairlead.model.call import Ref
 from fairlead.model.suggest import suggest
-from fairlead.runtime.calls import CallOptions
 from fairlead.runtime.fairlead import Fairlead
+from fairlead.runtime.wanted import CallOptions
 
 Words = Mapping[str, str]
 

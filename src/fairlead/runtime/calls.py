@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, cast
 
 import msgspec
 
-from fairlead.errors import FairleadError, InvalidArgumentError
+from fairlead.errors import FairleadError, InvalidArgumentError, UsageError
 from fairlead.model.answer import Answer
 from fairlead.model.call import CacheUse, Call, CallReport, drilled
 from fairlead.model.deadline import Deadline
@@ -19,28 +19,19 @@ from fairlead.runtime.bound import earlier
 from fairlead.runtime.caching import Caching, Keeping, Reply
 from fairlead.runtime.choose import NOBODY, checked_drill, choose
 from fairlead.runtime.connection import Connection
-from fairlead.runtime.join import Join, Joiner
+from fairlead.runtime.desk import Desk
+from fairlead.runtime.entry import RowEntry
+from fairlead.runtime.join import Joiner
+from fairlead.runtime.later import enqueue
+from fairlead.runtime.ledger import Ledger
 from fairlead.runtime.pipeline import Begin, perform
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.probing import PROBE_S, Prober
-from fairlead.runtime.routing import Routing
+from fairlead.runtime.record import Record, acts
+from fairlead.runtime.rows import Asked
+from fairlead.runtime.settling import Settler
 from fairlead.runtime.trail import Trail
-
-
-class CallOptions(TypedDict, total=False):
-    """What every call may be given. `deadline_s` bounds all of it, in seconds; tenants never share an answer.
-
-    `sticky_key` is what a route with the strategy `sticky` goes by: a user, a session. The connections that `drill`
-    names are treated as failed, to rehearse what happens then; such a call goes past the cache.
-    """
-
-    deadline_s: float
-    tenant: str | None
-    correlation_id: str | None
-    #: `background` for work that nobody waits for: what is `interactive` goes first wherever there is a line.
-    priority: Literal["interactive", "background"]
-    sticky_key: str | None
-    drill: Sequence[str]
+from fairlead.runtime.wanted import CallOptions, Find, LedgerOptions, Wanted
 
 
 def given_deadline_s(options: CallOptions, usual_s: float) -> float:
@@ -51,30 +42,11 @@ def given_deadline_s(options: CallOptions, usual_s: float) -> float:
     return deadline_s
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """A call as its facade describes it. Without `keeping` it is neither kept nor shared; with `join` it may be joined.
-
-    Unless it `may_wait`, it fails when nobody can serve at once.
-    """
-
-    operation: str
-    candidates: Sequence[Connection]
-    begin: Begin
-    deadline_s: float
-    keeping: Keeping | None = None
-    join: Join | None = None
-    may_wait: bool = True
-    routing: Routing = Routing()
-
-
-#: How an answer is found.
-Find: TypeAlias = Callable[[Wanted, Call, Trail], Awaitable[Reply]]
-
-
 class Calls:
     """Makes calls. `drillable` names the connections that a drill may name; None where there are no drills."""
 
-    def __init__(self, ports: Ports, *, drillable: Callable[[], Collection[str] | None]) -> None:
+    def __init__(self, ports: Ports, desk: Desk, *, drillable: Callable[[], Collection[str] | None]) -> None:
+        self.ledger = Ledger(desk, Settler(ports, self._look))
         self.clock = ports.clock
         self.caching = Caching(ports.clock)
         self.random = ports.random
@@ -87,6 +59,7 @@ class Calls:
         """Join no call that is under way, and know of no probe: after a fork, they are the parent's."""
         self.caching.disown()
         self.prober.disown()
+        self.ledger.disown()
 
     async def close(self) -> None:
         """End what runs in the background."""
@@ -109,12 +82,41 @@ class Calls:
         with suppress(FairleadError):  # what it says is known by now
             await self.make(wanted, {})
 
-    def make(self, wanted: Wanted, options: CallOptions) -> Coroutine[Any, Any, Any]:
-        """Begin a call. Awaited, it returns the answer, with its report, or raises `FairleadError`."""
+    async def _look(self, name: str, connection: Connection, begin: Begin, deadline_s: float) -> Any:
+        """Ask one connection what became of a call."""
+        wanted = Wanted(operation=name, candidates=(connection,), begin=begin, deadline_s=deadline_s)
+        return await self.make(wanted, {})
+
+    def make(self, wanted: Wanted, given: CallOptions) -> Coroutine[Any, Any, Any]:
+        """Begin a call. Awaited, it returns the answer, or a `BackgroundCall`; or raises `FairleadError`."""
+        options = cast("LedgerOptions", given)  # which of them there may be, the facades' types say
         call = self._begun(wanted, options)
         if call.drill:  # a rehearsal that is answered from elsewhere rehearses nothing
             wanted = msgspec.structs.replace(wanted, keeping=None, join=None)
+        if wanted.is_kept or "background" in options or call.idempotency_key is not None or "run_at" in options:
+            return self._make_kept(call, wanted, options)
         return self._conclude(call, wanted, self._find)
+
+    async def _make_kept(self, call: Call, wanted: Wanted, options: LedgerOptions) -> Any:
+        """Make a call that has a row in the ledger, where it acts; or only keep it, for later."""
+        record = recorded(wanted, call, options)
+        if options.get("background"):
+            return await enqueue(self.ledger, record, call, options)
+        if record is not None and acts(record):
+            return await self._conclude(call, wanted, partial(self.ledger.attend, record, self._find))
+        return await self._conclude(call, wanted, self._find)
+
+    async def make_again(self, wanted: Wanted, asked: Asked, call_id: str, entry: RowEntry) -> Answer:
+        """Make a call that was kept: under its own id, and with its row."""
+        options: CallOptions = {
+            "correlation_id": asked.correlation_id, "tenant": asked.tenant, "sticky_key": asked.sticky_key,
+            "priority": "background",
+        }  # fmt: skip
+        if asked.deadline_s is not None:
+            options["deadline_s"] = asked.deadline_s
+        call = msgspec.structs.replace(self._begun(wanted, options, call_id), entry=entry)
+        answer: Answer = await self._conclude(call, wanted, self._find)
+        return answer
 
     async def _refresh(self, keeping: Keeping, wanted: Wanted, first: Call) -> None:
         """Make the call that refreshes what another was served; only the event stream hears how it ended."""
@@ -122,8 +124,9 @@ class Calls:
         with suppress(FairleadError):
             await self._conclude(self._begun(wanted, options), wanted, partial(self._renew, keeping))
 
-    def _begun(self, wanted: Wanted, options: CallOptions) -> Call:
-        call_id = self._ports.ids()
+    def _begun(self, wanted: Wanted, given: CallOptions, call_id: str | None = None) -> Call:
+        options = cast("LedgerOptions", given)
+        call_id = call_id or self._ports.ids()
         now = self.clock.monotonic()
         deadline = earlier(Deadline.after(given_deadline_s(options, wanted.deadline_s), now=now))
         drill = checked_drill(options["drill"], self._drillable()) if options.get("drill") else NOBODY
@@ -135,6 +138,7 @@ class Calls:
             is_background=options.get("priority") == "background",
             is_hurried=deadline.at_s < Deadline.after(wanted.deadline_s, now=now).at_s,
             tenant=options.get("tenant"),
+            idempotency_key=options.get("idempotency_key"),
             sticky_key=options.get("sticky_key"),
             drill=drill,
         )
@@ -226,3 +230,28 @@ class Calls:
             batch_id=trail.batch_id,
         )
         return msgspec.structs.replace(reply.answer, call=report)
+
+
+def recorded(wanted: Wanted, call: Call, options: LedgerOptions) -> Record | None:
+    """Return how a call is written down; None where it cannot be, and only has to be if it is to be made later."""
+    is_later = options.get("background", False)
+    if "run_at" in options and not is_later:
+        raise InvalidArgumentError("run_at is for calls in the background.", hint="Add background=True.")
+    if wanted.record is None:
+        if is_later:
+            raise UsageError(
+                f"{wanted.operation} cannot be made in the background: what it sends or gives is a stream."
+            )
+        return None
+    if is_later and call.drill:
+        raise InvalidArgumentError("A call in the background has no drill.", hint="Rehearse it in the foreground.")
+    record = wanted.record()
+    asked = msgspec.structs.replace(
+        record.asked,
+        is_foreground=not is_later,
+        correlation_id=call.correlation_id,
+        tenant=call.tenant,
+        sticky_key=call.sticky_key,
+        deadline_s=options.get("deadline_s"),
+    )
+    return msgspec.structs.replace(record, asked=asked)

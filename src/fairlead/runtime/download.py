@@ -19,8 +19,8 @@ import msgspec
 from fairlead.errors import ChecksumError, FileError, InvalidArgumentError, InvalidRequestError, TransportError
 from fairlead.model.headers import Headers
 from fairlead.model.message import Request, Response
-from fairlead.runtime.calls import CallOptions
 from fairlead.runtime.transfer import PIECE, OnTransfer, Sender, Transfer, TransferProgress
+from fairlead.runtime.wanted import CallOptions
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 # RFC 9530 §2, §3: the digest of this very body, or of the whole that a range is part of.

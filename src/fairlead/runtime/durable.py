@@ -14,6 +14,7 @@ from fairlead.config.storage import Storage
 from fairlead.config.webhooks import Webhooks
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.deliver import EVENT, Deliver
+from fairlead.runtime.desk import Desk
 from fairlead.runtime.forward import build_forwards
 from fairlead.runtime.handlers import Handler, Handlers
 from fairlead.runtime.http import HttpFacade
@@ -22,11 +23,10 @@ from fairlead.runtime.lookup import Lookups
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
 from fairlead.runtime.rejects import Rejects
+from fairlead.runtime.schedules import TASK, Schedules
 from fairlead.runtime.webhooks import WebhooksFacade
 from fairlead.runtime.work import Runner, Worker
 from fairlead.storage.jobs import Ending, Job, JobState
-from fairlead.storage.open import open_store
-from fairlead.vault.references import resolve
 
 
 class Durable:
@@ -36,6 +36,7 @@ class Durable:
         self,
         settings: Settings,
         *,
+        desk: Desk,
         source: str,
         sources: Sources,
         ports: Ports,
@@ -44,9 +45,9 @@ class Durable:
         open_origin: Callable[[str], HttpFacade],
     ) -> None:
         wanted = settings.storage
-        where = f"{source}: storage.password"
-        password = resolve(wanted.password, sources, where=where, is_secret=True) if wanted.password else None
-        self.store = open_store(wanted.url, clock=ports.clock, ids=ports.ids, password=password)
+        self.store = desk.store
+        #: What is to be done again and again, once for all processes.
+        self.schedules = Schedules(desk)
         self.handlers = Handlers()
         self._build_forwards = partial(build_forwards, sources=sources, http=http, clock=ports.clock)
         self.handlers.forwards = self._build_forwards(settings, source=source)
@@ -61,7 +62,7 @@ class Durable:
             settings=lambda: self._settings,
         )
         #: Kind of job -> what does it in this process.
-        self.runners: dict[str, Runner] = {}
+        self.runners: dict[str, Runner] = {TASK: self.schedules.run}
         self._worker = Worker(
             self.store, ports, self.runners, at_once=self._settings.at_once, lease_s=self._settings.lease_s
         )
@@ -83,15 +84,15 @@ class Durable:
     @property
     def has_work(self) -> bool:
         """Whether something may wait to be done here, before anything is added."""
-        return bool(self.handlers) or (bool(self.runners) and self._is_said)
+        return bool(self.handlers) or self._is_said
 
     def start(self) -> None:
         """Do what is due, from now on; a process without handlers leaves the events to those that have some."""
         if self.handlers:
             self.runners[EVENT] = self._deliver
             self.runners[NONCE] = _forget
-        if self.runners:
-            self._worker.start()
+        self.schedules.start()
+        self._worker.start()
 
     def build_forwards(self, settings: Settings, *, source: str) -> tuple[Handler, ...]:
         """Return what new settings have events forwarded by; raise `ConfigError`, and change nothing."""
@@ -113,12 +114,14 @@ class Durable:
 
     async def close(self) -> None:
         """Give what is under way some seconds to end, write down what is counted, and close the store."""
+        await self.schedules.stop()
         await self._worker.stop()
         await self._rejects.close()
         await self.store.close()
 
     def disown(self) -> None:
         """Leave what is open to the parent: for the child of a fork."""
+        self.schedules.disown()
         self._worker.disown()
         self._rejects.disown()
         self.store.disown()

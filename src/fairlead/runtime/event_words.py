@@ -12,7 +12,7 @@ import msgspec
 
 from fairlead.errors import InvalidArgumentError
 from fairlead.model.suggest import suggest
-from fairlead.runtime.desk import EventRecord
+from fairlead.runtime.event_desk import EventRecord
 
 _TIME = "12h for so long ago (s, m, h, d, w), or a time as 2026-11-25T10:00:00Z"
 #: Which events: what a list and a replay can be narrowed down by.

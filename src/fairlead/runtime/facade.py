@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,14 +13,20 @@ from fairlead.errors import DeadlineExceededError, FairleadError, UnknownConnect
 from fairlead.model.call import Ref
 from fairlead.model.deadline import Deadline
 from fairlead.model.operation import Operation
-from fairlead.model.outcome import Outcome
+from fairlead.model.outcome import Effect, Outcome
 from fairlead.runtime.bulk import without_frames
-from fairlead.runtime.calls import CallOptions, Calls, Wanted, given_deadline_s
+from fairlead.runtime.calls import Calls, given_deadline_s
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.join import Join
 from fairlead.runtime.keeping import RouteCache
+from fairlead.runtime.packing import pack, pack_arguments, unpack, unpack_arguments
+from fairlead.runtime.record import Record
 from fairlead.runtime.routing import Routing, arrange
-from fairlead.spec.describe import many_of
+from fairlead.runtime.rows import Asked
+from fairlead.runtime.wanted import CallOptions, Wanted
+from fairlead.spec.describe import answer_type, argument_types, effect_of, many_of
+from fairlead.spec.provider import Provider
+from fairlead.spec.settlement import Acting, Case, Seen, Settlement, Unknowable
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +56,7 @@ class Facade:
     async def _call(
         self,
         name: str,
-        begin: Callable[[Any], Operation[Any]],
+        arguments: tuple[Any, ...],
         key: Hashable,
         options: CallOptions,
         *,
@@ -58,8 +65,29 @@ class Facade:
     ) -> Any:
         """Make a call by route, or, for a follow-up, at the connection that its `ref` names.
 
-        A follow-up is joined with others as `join` says, or else as the settings of its connection do.
+        `arguments` are those of the capability's operation. A follow-up is joined with others as `join` says, or else
+        as the settings of its connection do.
         """
+        return await self._calls.make(self._wanted(name, arguments, key, options, ref=ref, join=join), options)
+
+    def again(self, asked: Asked) -> Wanted:
+        """Describe a call that was kept."""
+        provider = self._route.connections[0].provider
+        kinds = argument_types(provider, self._route.capability, asked.operation)
+        arguments = unpack_arguments(asked.arguments, kinds)
+        options: CallOptions = {"sticky_key": asked.sticky_key}
+        return self._wanted(asked.operation, arguments, None, options, ref=asked.ref)
+
+    def _wanted(
+        self,
+        name: str,
+        arguments: tuple[Any, ...],
+        key: Hashable,
+        options: CallOptions,
+        *,
+        ref: Ref | None = None,
+        join: Join | None = None,
+    ) -> Wanted:
         capability = self._route.capability
         candidates = self._route.connections if ref is None else (self._pinned(ref),)
         if ref is not None and join is None:
@@ -71,20 +99,20 @@ class Facade:
             # An answer is shared among those whose connection is the same.
             order = arrange(candidates, self._route.routing, key=sticky_key, random=self._calls.random)
             key = (key, order[0].name)
-        wanted = Wanted(
+        effect = effect_of(candidates[0].provider, capability, name)
+        return Wanted(
             operation=f"{capability}.{name}",
             candidates=candidates,
-            begin=lambda connection: begin(connection.provider.capabilities[capability](connection.name)),
+            begin=lambda connection: getattr(_made(capability, connection), name)(*arguments),
             deadline_s=self._route.deadline_s,
             keeping=None if key is None else self._route.cache.keeping(capability, name, key, candidates, ref),
             join=join,
             routing=self._route.routing,
+            record=partial(_record, capability, name, arguments, ref, effect, candidates[0].provider),
+            is_kept=effect is not Effect.READ,
         )
-        return await self._calls.make(wanted, options)
 
-    async def _call_each(
-        self, name: str, begin: Callable[[Any, str], Operation[Any]], refs: Iterable[Ref], options: CallOptions
-    ) -> dict[Ref, Any]:
+    async def _call_each(self, name: str, refs: Iterable[Ref], options: CallOptions) -> dict[Ref, Any]:
         """Make a follow-up call for each of `refs`; return what each gave, or its error, in their order.
 
         They are joined as far as the providers can; as many requests are under way as each connection allows.
@@ -99,7 +127,7 @@ class Facade:
             try:
                 if not left_s:
                     raise DeadlineExceededError("The deadline passed before its turn came.", outcome=Outcome.NOT_DONE)
-                found[ref] = await self._call(name, lambda made: begin(made, ref.id), ref, own, ref=ref, join=join)
+                found[ref] = await self._call(name, (ref.id,), ref, own, ref=ref, join=join)
             except FairleadError as error:
                 found[ref] = without_frames(error)
 
@@ -160,3 +188,38 @@ class Facade:
                 hint=f"There are: {', '.join(by_name)}.",
             )
         return by_name[ref.connection]
+
+
+def _made(capability: str, connection: Connection, reference: str = "") -> Any:
+    """Return the operations of a connection; those that act are told our name for the call."""
+    made = connection.provider.capabilities[capability](connection.name)
+    if reference and isinstance(made, Acting):
+        made.reference = reference
+    return made
+
+
+def _record(
+    capability: str, name: str, arguments: tuple[Any, ...], ref: Ref | None, effect: Effect, provider: Provider
+) -> Record:
+    """Say how a call of a capability is written down."""
+    packed = pack_arguments(arguments, f"{capability}.{name}")
+    asked = Asked(target=capability, operation=name, effect=effect, arguments=packed, ref=ref)
+    kind = answer_type(provider, capability, name)
+
+    def settlement(connection: Connection) -> Settlement | Unknowable | None:
+        made = _made(capability, connection)
+        return made.SETTLE.get(name) if isinstance(made, Acting) else None
+
+    def look(connection: Connection, how: Settlement, case: Case) -> Operation[Seen]:
+        operation: Operation[Seen] = getattr(_made(capability, connection, case.reference), how.look)(case)
+        return operation
+
+    return Record(
+        asked=asked,
+        arguments=arguments,
+        begin=lambda connection, reference: getattr(_made(capability, connection, reference), name)(*arguments),
+        pack=lambda answer: pack(msgspec.structs.replace(answer, call=None)),
+        unpack=partial(unpack, kind=kind),
+        settlement=settlement,
+        look=look,
+    )

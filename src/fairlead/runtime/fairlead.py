@@ -22,18 +22,24 @@ from fairlead.observe.events import ConfigReloaded
 from fairlead.resilience.chaos import Chaos
 from fairlead.runtime.assemble import Connect, World, assemble_connection
 from fairlead.runtime.bound import bound_by
+from fairlead.runtime.call_runner import CallRunner
 from fairlead.runtime.calls import Calls
 from fairlead.runtime.connection import Connection
+from fairlead.runtime.desk import Desk, FindStore, find_store
 from fairlead.runtime.durable import Durable
-from fairlead.runtime.facade import Route
+from fairlead.runtime.facade import Facade, Route
 from fairlead.runtime.fingerprint import Fingerprints
 from fairlead.runtime.handlers import F
 from fairlead.runtime.http import HttpFacade
 from fairlead.runtime.inbox import Inbox
+from fairlead.runtime.later import BackgroundCalls
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.recipes import RecipesFacade
 from fairlead.runtime.reload import Kept, assemble, difference, telling_of_rejection
+from fairlead.runtime.rows import Asked
+from fairlead.runtime.schedules import pruning
 from fairlead.runtime.shared import SharedConnection, open_state
+from fairlead.runtime.wanted import Wanted
 from fairlead.runtime.webhooks import WebhooksFacade
 from fairlead.storage.jobs import JobStore
 from fairlead.transport.connect import connect as open_transport
@@ -54,17 +60,22 @@ class Fairlead:
         environment: Mapping[str, str] | None = None,
         ports: Ports | None = None,
         connect: Connect = open_transport,
+        open_store: FindStore = find_store,
     ) -> None:
         self.ports = ports or Ports()
         sources = ProcessSources(environment)
+        #: Where what must last is kept; opened when something is.
+        self.desk = Desk(open_store(settings.storage, source=source, sources=sources, ports=self.ports), self.ports)
         #: What processes share; None where each has its own.
         self.shared = open_state(settings.state, source=source, sources=sources, ports=self.ports)
-        self._calls = Calls(self.ports, drillable=self._drillable)
+        self._calls = Calls(self.ports, self.desk, drillable=self._drillable)
+        self.calls = BackgroundCalls(self._calls.ledger, self.desk, self._again)
         self._world = World(sources=sources, ports=self.ports, connect=connect, shared=self.shared)
         self._kept = Kept(caching=self._calls.caching, fingerprints=Fingerprints())
         self._assembly = assemble(settings, self._world, self._kept, source=source)
         self._durable = Durable(
             settings,
+            desk=self.desk,
             source=source,
             sources=sources,
             ports=self.ports,
@@ -72,6 +83,9 @@ class Fairlead:
             http=self.http,
             open_origin=self._open_origin,
         )
+        self._durable.runners.update(CallRunner(self._calls, self.desk, self._again).runners)
+        self._durable.schedules.add(pruning(self.desk, lambda: self.settings.storage.retention))
+        self.desk.wake = self._durable.wake
         #: Ways to servers outside of the configuration, by origin: where a vendor keeps its certificates.
         self._origins: dict[str, Connection] = {}
         #: Connections that were replaced, while somebody still uses them; and what closes them.
@@ -223,6 +237,13 @@ class Fairlead:
             find_deadline_s=lambda: self.settings.deadline_s,
             find_cache=lambda: self._assembly.http_caches.get(find().name),
         )
+
+    def _again(self, asked: Asked) -> Wanted:
+        """Describe a call that was kept, as it would be made now."""
+        kind, is_plain, name = asked.target.partition(":")
+        if is_plain:
+            return self.http(name).again(asked)
+        return Facade(partial(self.route, kind), self._calls).again(asked)
 
     def _open_origin(self, origin: str) -> HttpFacade:
         """Return the way to a server that a vendor named, and that verification has checked."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar, Unpack, overload
+from typing import Any, TypeVar, Unpack, cast, overload
 
 import msgspec
 
-from fairlead.errors import InvalidArgumentError, UnsupportedFeatureError
+from fairlead.errors import InvalidArgumentError, UnsupportedFeatureError, UsageError
 from fairlead.model.answer import Answer
 from fairlead.model.exchange import Content
 from fairlead.model.message import Query, Request, Response, build_request
@@ -18,16 +18,20 @@ from fairlead.model.operation import Operation
 from fairlead.model.outcome import Effect
 from fairlead.model.page import ListPage
 from fairlead.runtime.bulk import BulkResult, OnProgress, Requests, run_bulk
-from fairlead.runtime.caching import Keeping
-from fairlead.runtime.calls import CallOptions, Calls, Wanted
+from fairlead.runtime.calls import Calls
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.download import download
 from fairlead.runtime.http_caching import HttpCache
-from fairlead.runtime.join import Join, join_plain
+from fairlead.runtime.join import join_plain
+from fairlead.runtime.later import BackgroundCall
 from fairlead.runtime.mappings import shape_named
+from fairlead.runtime.packing import unpack_arguments
 from fairlead.runtime.pages import iter_pages, open_pager
+from fairlead.runtime.plain_record import Decoded, record_plain
+from fairlead.runtime.rows import Asked
 from fairlead.runtime.transfer import OnTransfer, Transfer
 from fairlead.runtime.upload import upload
+from fairlead.runtime.wanted import BackgroundOptions, CallOptions, LaterOptions, LedgerOptions, Wanted
 from fairlead.spec.answer import decode
 from fairlead.spec.mapping import Shape
 
@@ -63,36 +67,45 @@ class HttpFacade:
         """The connection as it is now; raises `UnknownConnectionError` where it has been removed."""
         return self._find_connection()
 
+    @overload
     async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: Any = None,
-        body: bytes = b"",
-        query: Query | None = None,
-        headers: Mapping[str, str] | None = None,
-        effect: Effect | None = None,
-        idempotency_key: str | None = None,
+        self, method: str, path: str, *, json: Any = None, body: bytes = b"", query: Query | None = None,
+        headers: Mapping[str, str] | None = None, effect: Effect | None = None, idempotency_key: str | None = None,
         **options: Unpack[CallOptions],
-    ) -> Response:
+    ) -> Response: ...  # fmt: skip
+
+    @overload
+    async def request(
+        self, method: str, path: str, *, json: Any = None, body: bytes = b"",
+        query: Query | None = None, headers: Mapping[str, str] | None = None, effect: Effect | None = None,
+        idempotency_key: str | None = None, **options: Unpack[LaterOptions],
+    ) -> BackgroundCall[Response]: ...  # fmt: skip
+
+    async def request(
+        self, method: str, path: str, *, json: Any = None, body: bytes = b"", query: Query | None = None,
+        headers: Mapping[str, str] | None = None, effect: Effect | None = None, idempotency_key: str | None = None,
+        **options: Unpack[BackgroundOptions],
+    ) -> Any:  # fmt: skip
         """Send a request. `path` starts with `/` and is relative to the connection's base URL."""
         if idempotency_key:
             effect = effect or Effect.IDEMPOTENT
         request = build_request(method, path, json=json, body=body, query=query, headers=headers, effect=effect)
         request = msgspec.structs.replace(request, idempotency_key=idempotency_key)
-        response: Response = await self._send(request, None, options)
-        return response
+        return await self._send(request, None, options)
 
-    async def send(self, request: Request, **options: Unpack[CallOptions]) -> Response:
+    @overload
+    async def send(self, request: Request, **options: Unpack[CallOptions]) -> Response: ...
+
+    @overload
+    async def send(self, request: Request, **options: Unpack[LaterOptions]) -> BackgroundCall[Response]: ...
+
+    async def send(self, request: Request, **options: Unpack[BackgroundOptions]) -> Any:
         """Send a request that is already built. Of one that `is_streamed` the answer's stream must be closed."""
         if request.idempotency_key and request.effect is Effect.ONCE:
             request = msgspec.structs.replace(request, effect=Effect.IDEMPOTENT)
         if request.is_streamed and not request.idempotency_key:  # it is neither kept nor joined with others
-            response: Response = await self._call(_name(request), lambda: _single(request), options)
-        else:
-            response = await self._send(request, None, options)
-        return response
+            return await self._calls.make(self._wanted(request, None, None), options)
+        return await self._send(request, None, options)
 
     @asynccontextmanager
     async def stream(
@@ -172,9 +185,15 @@ class HttpFacade:
         **options: Unpack[CallOptions],
     ) -> Any: ...  # fmt: skip
 
+    @overload
+    async def get(
+        self, path: str, *, query: Query | None = None,
+        headers: Mapping[str, str] | None = None, **options: Unpack[LaterOptions],
+    ) -> BackgroundCall[Response]: ...  # fmt: skip
+
     async def get(
         self, path: str, *, model: Any = None, query: Query | None = None, headers: Mapping[str, str] | None = None,
-        **options: Unpack[CallOptions],
+        **options: Unpack[BackgroundOptions],
     ) -> Any:  # fmt: skip
         """Send GET; with a `model`, a mapping or the name of a configured one, return what it makes of the answer."""
         return await self._send(build_request("GET", path, query=query, headers=headers), model, options)
@@ -199,10 +218,17 @@ class HttpFacade:
         **options: Unpack[CallOptions],
     ) -> Any: ...  # fmt: skip
 
+    @overload
+    async def post(
+        self, path: str, *, json: Any = None, body: bytes = b"",
+        headers: Mapping[str, str] | None = None, effect: Effect | None = None, idempotency_key: str | None = None,
+        **options: Unpack[LaterOptions],
+    ) -> BackgroundCall[Response]: ...  # fmt: skip
+
     async def post(
         self, path: str, *, model: Any = None, json: Any = None, body: bytes = b"",
         headers: Mapping[str, str] | None = None, effect: Effect | None = None, idempotency_key: str | None = None,
-        **options: Unpack[CallOptions],
+        **options: Unpack[BackgroundOptions],
     ) -> Any:  # fmt: skip
         """Send POST; `once` unless `effect` or an idempotency key says otherwise."""
         if idempotency_key:
@@ -246,7 +272,13 @@ class HttpFacade:
         async def ask(begin: Callable[[], Operation[ListPage[Any]]], before: ListPage[Any] | None) -> ListPage[Any]:
             if before is not None and before.call is not None and not options.get("correlation_id"):
                 options["correlation_id"] = before.call.call_id
-            page: ListPage[Any] = await self._call("http.paginate", begin, options)
+            wanted = Wanted(
+                operation="http.paginate",
+                candidates=(self.connection,),
+                begin=lambda _: begin(),
+                deadline_s=self._find_deadline_s(),
+            )
+            page: ListPage[Any] = await self._calls.make(wanted, options)
             return page
 
         return iter_pages(pager, self.connection, shape, ask)
@@ -274,52 +306,47 @@ class HttpFacade:
         at_once = min(at_once, self.connection.concurrency.limit)
         return run_bulk(requests, send, at_once=at_once, on_progress=on_progress)
 
-    async def _send(self, request: Request, model: Any, options: CallOptions) -> Any:
+    def again(self, asked: Asked) -> Wanted:
+        """Describe a call that was kept."""
+        request: Request = unpack_arguments(asked.arguments, (Request,))[0]
+        return self._wanted(request, None, None)
+
+    async def _send(self, request: Request, model: Any, given: CallOptions) -> Any:
         """Send one request; return its answer, or what `model` makes of it."""
-        if request.idempotency_key and not self.connection.provider.idempotency_header:
-            raise UnsupportedFeatureError(f"{self.connection.provider.title} honours no idempotency key.")
+        options = cast("LedgerOptions", given)
+        if request.idempotency_key:
+            if not self.connection.provider.idempotency_header:
+                raise UnsupportedFeatureError(f"{self.connection.provider.title} honours no idempotency key.")
+            options = {**options, "idempotency_key": request.idempotency_key}
+        if options.get("background"):
+            if model is not None:
+                raise UsageError("A call in the background has no model.", hint="Read its answer with one later.")
+            return await self._calls.make(self._wanted(request, None, None), options)
         cache = None if request.is_streamed else self._find_cache()
         if cache is None:
             return await self._dispatch(request, model, options, None)
         return await cache.attend(request, self._dispatch(request, model, options, cache))
 
-    async def _dispatch(self, request: Request, model: Any, options: CallOptions, cache: HttpCache | None) -> Any:
+    async def _dispatch(self, request: Request, model: Any, options: LedgerOptions, cache: HttpCache | None) -> Any:
         """Send one request; joined with others or by way of the cache, where the connection says so."""
-        name = _name(request)
-        if model is None:
-            join = None if request.is_streamed else join_plain(self.connection, request)
-            keeping = cache.keeping(request, _as_it_is) if cache and join is None else None
-            return await self._call(name, lambda: _single(request), options, join, keeping)
-        shape = shape_named(model, self.connection)
-        read = partial(_read, shape=shape)
-        join = join_plain(self.connection, request, read)
-        keeping = cache.keeping(request, read) if cache and join is None else None
-        return (await self._call(name, lambda: _decoded(request, shape), options, join, keeping)).value
+        answer = await self._calls.make(self._wanted(request, model, cache), options)
+        return answer if model is None else answer.value
 
-    def _call(
-        self,
-        name: str,
-        begin: Callable[[], Operation[Any]],
-        options: CallOptions,
-        join: Join | None = None,
-        keeping: Keeping | None = None,
-    ) -> Coroutine[Any, Any, Any]:
-        """Begin a call, whose answer is to be awaited at once."""
-        wanted = Wanted(
-            operation=name,
+    def _wanted(self, request: Request, model: Any, cache: HttpCache | None) -> Wanted:
+        """Describe the call that sends one request."""
+        shape = None if model is None else shape_named(model, self.connection)
+        read = _as_it_is if shape is None else partial(_read, shape=shape)
+        join = None if request.is_streamed else join_plain(self.connection, request, None if shape is None else read)
+        is_stream = request.is_streamed or request.content is not None
+        return Wanted(
+            operation=_name(request),
             candidates=(self.connection,),
-            begin=lambda _: begin(),
+            begin=lambda _: _single(request, read),
             deadline_s=self._find_deadline_s(),
             join=join,
-            keeping=keeping,
+            keeping=cache.keeping(request, read) if cache and join is None else None,
+            record=None if is_stream else partial(record_plain, self.connection.name, request, read),
         )
-        return self._calls.make(wanted, options)
-
-
-class _Decoded(Answer, Generic[T], frozen=True, kw_only=True):
-    """An answer as the caller's model."""
-
-    value: T
 
 
 def _name(request: Request) -> str:
@@ -331,13 +358,9 @@ def _as_it_is(response: Response) -> Response:
     return response
 
 
-def _single(request: Request) -> Operation[Response]:
-    return (yield request)
+def _single(request: Request, read: Callable[[Response], Answer]) -> Operation[Answer]:
+    return read((yield request))
 
 
-def _decoded(request: Request, shape: Shape[T]) -> Operation[_Decoded[T]]:
-    return _read((yield request), shape)
-
-
-def _read(response: Response, shape: Shape[T]) -> _Decoded[T]:
-    return _Decoded(value=decode(response, shape))
+def _read(response: Response, shape: Shape[Any]) -> Decoded[Any]:
+    return Decoded(value=decode(response, shape), response=response)

@@ -30,7 +30,7 @@ from fairlead.runtime.trail import Trail
 from fairlead.spec.batch import BatchRule
 
 if TYPE_CHECKING:
-    from fairlead.runtime.calls import CallOptions, Wanted
+    from fairlead.runtime.wanted import CallOptions, Wanted
 
 #: What may lie in the batch and not in each of its parts: a wrong id, a batch too long, no leave for the endpoint.
 _OF_THE_BATCH = (

@@ -19,7 +19,7 @@ from fairlead.model.operation import Operation
 from fairlead.model.outcome import Effect, Outcome
 from fairlead.observe.events import AttemptFinished, RetryDecided
 from fairlead.resilience.budget import AFTER_REFUSAL, AFTER_TIMEOUT
-from fairlead.runtime.attempt import Answered, Step, exchange, judge, learn, wait_after, was_cut_short
+from fairlead.runtime.attempt import Answered, Step, exchange, judge, learn, mark, wait_after, was_cut_short
 from fairlead.runtime.care import exchange_with_care
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.doubt import NO_DOUBT, Doubt
@@ -153,7 +153,7 @@ class Visit:
         call, connection, ports = self.call, self.connection, self.ports
         left = 1 if self.doubt.has_any else self.left  # no other may be asked any more
         lease = None if call.drill else connection.try_admit(now, call.is_background)
-        if lease is not None and connection.is_plain:
+        if lease is not None and connection.is_plain and call.entry is None:
             return exchange(call, connection, lease, request, ports, now, left)
         return self._attempt_with_care(request, lease, now, left)
 
@@ -162,6 +162,9 @@ class Visit:
         call, connection, ports = self.call, self.connection, self.ports
         if lease is None:
             lease = await self._take_leave(request, now, left)
+            now = ports.clock.monotonic()
+        if call.entry is not None and request.effect is not Effect.READ:
+            await mark(call.entry, call, connection, lease, ports)
             now = ports.clock.monotonic()
         if connection.is_plain:
             return await exchange(call, connection, lease, request, ports, now, left)

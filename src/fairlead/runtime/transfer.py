@@ -9,8 +9,8 @@ import msgspec
 
 from fairlead.model.answer import Answer
 from fairlead.model.message import Request, Response
-from fairlead.runtime.calls import CallOptions
 from fairlead.runtime.connection import Connection
+from fairlead.runtime.wanted import CallOptions
 
 #: What is read from or written to a file at once, in bytes.
 PIECE = 1024 * 1024

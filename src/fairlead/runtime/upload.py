@@ -16,8 +16,8 @@ from fairlead.errors import FileError, InvalidArgumentError
 from fairlead.model.headers import Pairs
 from fairlead.model.message import Request
 from fairlead.model.outcome import Outcome
-from fairlead.runtime.calls import CallOptions
 from fairlead.runtime.transfer import PIECE, OnTransfer, Sender, Transfer, TransferProgress
+from fairlead.runtime.wanted import CallOptions
 
 # The deadline of an upload that names none.
 _LONG: CallOptions = {"deadline_s": 3600.0}

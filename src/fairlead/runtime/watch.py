@@ -15,7 +15,7 @@ from fairlead.model.ports import Clock
 from fairlead.model.suggest import suggest
 from fairlead.observe.events import Event, JobEnded
 from fairlead.runtime.deliver import EVENT
-from fairlead.runtime.desk import EventDesk, EventRecord
+from fairlead.runtime.event_desk import EventDesk, EventRecord
 from fairlead.runtime.registry import load_provider
 
 # How often the store is looked at, in seconds.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from fairlead.model.headers import Headers
 from fairlead.model.incoming import Incoming, Reply
 from fairlead.model.ports import Clock
-from fairlead.runtime.desk import EventDesk
+from fairlead.runtime.event_desk import EventDesk
 from fairlead.runtime.inbox import Inbox
 from fairlead.storage.jobs import JobStore
 

@@ -139,6 +139,23 @@ def _answer_type(operation: Callable[..., Any]) -> Any:
     return get_args(get_type_hints(operation)["return"])[-1]
 
 
+def argument_types(provider: Provider, capability: str, name: str) -> tuple[Any, ...]:
+    """Return the neutral types of an operation's arguments."""
+    return _argument_types(getattr(_neutral(type(provider.capabilities[capability](provider.id))), name))
+
+
+@cache
+def _argument_types(operation: Callable[..., Any]) -> tuple[Any, ...]:
+    return tuple(kind for name, kind in get_type_hints(operation).items() if name != "return")
+
+
+def effect_of(provider: Provider, capability: str, name: str) -> Effect:
+    """Return what an operation is declared to do."""
+    kind = provider.capabilities[capability]
+    effects: Mapping[str, Effect] = getattr(kind, "EFFECTS", None) or kind(provider.id).EFFECTS
+    return effects[name]
+
+
 def many_of(provider: Provider, capability: str) -> Mapping[str, str]:
     """Return the operations for one thing that the provider also has for several: name -> name."""
     declared: Mapping[str, str] = getattr(provider.capabilities[capability](provider.id), "MANY", {})

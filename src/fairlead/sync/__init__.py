@@ -28,12 +28,13 @@ from fairlead.resilience.chaos import Chaos
 from fairlead.runtime.fairlead import Fairlead as AsyncFairlead
 from fairlead.runtime.handlers import F
 from fairlead.runtime.ports import Ports
+from fairlead.sync.calls import BackgroundCalls
 from fairlead.sync.http import HttpFacade
 from fairlead.sync.loop import BACKGROUND
 from fairlead.sync.recipes import RecipesFacade
 from fairlead.sync.webhooks import WebhooksFacade
 
-__all__ = ["Fairlead", "HttpFacade", "RecipesFacade", "WebhooksFacade"]
+__all__ = ["BackgroundCalls", "Fairlead", "HttpFacade", "RecipesFacade", "WebhooksFacade"]
 
 
 class Fairlead:
@@ -95,6 +96,11 @@ class Fairlead:
     def chaos(self) -> Chaos | None:
         """Trouble made on purpose, where the settings have rules for it; its switch is `is_on`."""
         return self._fl.chaos
+
+    @property
+    def calls(self) -> BackgroundCalls:
+        """The calls that are kept."""
+        return BackgroundCalls(self._fl.calls, self)
 
     @property
     def recipes(self) -> RecipesFacade:

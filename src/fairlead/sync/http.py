@@ -15,9 +15,10 @@ from fairlead.model.outcome import Effect
 from fairlead.model.page import ListPage
 from fairlead.runtime.background import Feed
 from fairlead.runtime.bulk import BulkProgress, BulkResult, OnProgress
-from fairlead.runtime.calls import CallOptions
 from fairlead.runtime.http import HttpFacade as AsyncHttpFacade
+from fairlead.runtime.later import BackgroundCall
 from fairlead.runtime.transfer import OnTransfer, Transfer
+from fairlead.runtime.wanted import CallOptions, LaterOptions
 from fairlead.spec.mapping import Shape
 from fairlead.sync.loop import BACKGROUND
 
@@ -142,10 +143,16 @@ class HttpFacade:
         **options: Unpack[CallOptions],
     ) -> Any: ...  # fmt: skip
 
+    @overload
+    def post(
+        self, path: str, *, json: Any = None, body: bytes = b"", headers: Mapping[str, str] | None = None,
+        effect: Effect | None = None, idempotency_key: str | None = None, **options: Unpack[LaterOptions],
+    ) -> BackgroundCall[Response]: ...  # fmt: skip
+
     def post(
         self, path: str, *, model: Any = None, json: Any = None, body: bytes = b"",
         headers: Mapping[str, str] | None = None, effect: Effect | None = None, idempotency_key: str | None = None,
-        **options: Unpack[CallOptions],
+        **options: Any,
     ) -> Any:  # fmt: skip
         """Send POST; `once` unless `effect` or an idempotency key says otherwise."""
         return BACKGROUND.run(

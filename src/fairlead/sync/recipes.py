@@ -9,8 +9,8 @@ from fairlead.capabilities.recipes import Nutrition, Recipe
 from fairlead.errors import FairleadError
 from fairlead.model.call import Ref
 from fairlead.model.page import Page
-from fairlead.runtime.calls import CallOptions
 from fairlead.runtime.recipes import RecipesFacade as AsyncRecipesFacade
+from fairlead.runtime.wanted import CallOptions
 from fairlead.sync.loop import BACKGROUND
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from fairlead.model.incoming import Reply
-from fairlead.runtime.desk import EventRecord
+from fairlead.runtime.event_desk import EventRecord
 from fairlead.runtime.webhooks import WebhooksFacade as AsyncWebhooksFacade
 from fairlead.storage.jobs import Reject, Tally
 from fairlead.sync.loop import BACKGROUND
