@@ -143,6 +143,25 @@ async def test_one_connection_too_many_is_told_and_closed() -> None:
         fourth.writer.close()
 
 
+async def test_what_waits_over_one_connection_has_its_bound() -> None:
+    has_begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        has_begun.set()
+        await goes_on.wait()
+        await peer.send(http(200))
+
+    async with proxied(script) as all_:
+        await all_.caller.send(request("GET /proxy/shop/"))
+        await has_begun.wait()
+        await all_.caller.send(b"GET / HTTP/1.1\r\n\r\n" * 2_500)
+        assert await end_of(all_.caller) == b""
+        goes_on.set()
+        await let_the_client_read()
+        assert all_.fl.connections["shop"].concurrency.free == 50
+
+
 # --- What goes over them ------------------------------------------------------------------------------------------
 
 
@@ -153,18 +172,20 @@ async def test_what_is_no_http_is_told_so() -> None:
 
 
 async def test_nonsense_after_a_request_is_not_taken_for_its_answer() -> None:
-    goes_on = asyncio.Event()
+    has_begun, goes_on = asyncio.Event(), asyncio.Event()
 
     async def script(peer: Peer) -> None:
         await peer.read_request()
-        goes_on.set()
-        await peer.wait_for_end()
+        has_begun.set()
+        await goes_on.wait()
+        await peer.send(http(200))
 
     async with proxied(script) as all_:
         await all_.caller.send(request("GET /proxy/shop/"))
-        await goes_on.wait()
+        await has_begun.wait()
         await all_.caller.send(b"\x16\x03\x01 hello\r\n\r\n")
         assert await end_of(all_.caller) == b""
+        goes_on.set()
 
 
 async def test_an_old_caller_is_sent_no_chunks() -> None:

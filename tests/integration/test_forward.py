@@ -200,6 +200,7 @@ async def test_an_application_that_is_down_is_told_when_it_is_back(tmp_path: Pat
         await world.until(lambda: len(world.ended()) == 1)
         (first,) = world.ended()
         assert (first.state, first.failures) == ("waiting", 1)
+        assert first.error is not None
         assert first.error.startswith("unavailable: ") or first.error.startswith("connect: "), first.error
         async with serve(_refuse_nobody) as back:
             text = CONFIG.format(path=tmp_path / "jobs.db") + FORWARD.format(url=back.url(), secret=tmp_path / "secret")

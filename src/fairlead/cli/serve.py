@@ -56,6 +56,7 @@ def command(config: str, host: str | None, port: int | None, *, as_json: bool) -
     server = build_server(build_app(fl, metrics, keys=keys))
     gc.collect()
     gc.freeze()  # what is loaded by now stays: the collector need not go through it again and again
+    gc.set_threshold(10_000, 20, 50)  # nor look after every few requests for circles, of which they leave none
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:  # which is uvloop's, where it is
         runner.run(_serve(server, listener, lambda: reload_gateway(fl, keys, config)))
     if not as_json:

@@ -57,7 +57,7 @@ def report_headers(report: CallReport) -> dict[str, str]:
         "fairlead-call-id": report.call_id,
         "fairlead-served-by": report.served_by,
         **_tried(report.attempts),
-        "fairlead-cache": report.cache.value,
+        "fairlead-cache": report.cache,
         "fairlead-overhead-ms": f"{report.overhead_s * 1000:.2f}",
     }
 
@@ -127,5 +127,4 @@ def send_rendered(exchange: Exchange, answer: Response) -> None:
     """Send one of our own answers."""
     body = bytes(answer.body)
     exchange.begin(answer.status_code, b"".join([b"%b: %b\r\n" % field for field in answer.raw_headers]), len(body))
-    exchange.write(body)
-    exchange.end()
+    exchange.end(body)

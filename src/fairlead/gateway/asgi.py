@@ -66,9 +66,10 @@ class _Talk:
             self._begin(message["status"], message.get("headers", ()))
             return
         await exchange.drain()
-        exchange.write(message.get("body", b""))
-        if not message.get("more_body", False):
-            exchange.end()
+        if message.get("more_body", False):
+            exchange.write(message.get("body", b""))
+        else:
+            exchange.end(message.get("body", b""))
 
     def _begin(self, status: int, headers: Any) -> None:
         exchange = self._exchange
@@ -86,3 +87,4 @@ class _Talk:
         if not is_sound(fields):
             raise ValueError("The answer has a field that is none.")
         exchange.begin(status, fields, length)
+        exchange.flush()

@@ -23,6 +23,8 @@ from fairlead.gateway.exchange import STATUS_LINES, CallerGone, Exchange, Handle
 _HELD_BYTES = 64 * 1024
 # Of a head, of the fields after a body, and of what stands between two pieces of one.
 _LONGEST_HEAD = 64 * 1024
+# Requests over one connection that wait for their turn: all that is read at once is parsed, and anybody may send it.
+_MOST_WAITING = 1_000
 # How long whoever is refused may go on speaking, in seconds: one who is cut off would not hear why (RFC 9112 §9.6).
 _LINGER_S = 2.0
 _logger = logging.getLogger("uvicorn.error")
@@ -67,6 +69,7 @@ class CallerLine(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._held: list[bytes] = []
         self._size = 0
+        self._is_soon = False
         self._due = inf
         self._timer: asyncio.TimerHandle | None = None
 
@@ -171,6 +174,8 @@ class CallerLine(asyncio.Protocol):
         self._fields = exchange.trailing
         if self._answering is None:
             self._answer(exchange)
+        elif len(self._waiting) >= _MOST_WAITING:
+            raise ValueError  # with which the parser gives up
         else:
             self._waiting.append(exchange)
             self.hold_up()
@@ -281,19 +286,29 @@ class CallerLine(asyncio.Protocol):
         """The field that says when an answer was made (RFC 9110 §6.6.1), as the server has it."""
         return b"".join([b"%b: %b\r\n" % field for field in self._state.default_headers])
 
+    def hold(self, data: bytes) -> None:
+        """Write together with what comes next."""
+        self._held.append(data)
+        self._size += len(data)
+
     def write(self, data: bytes) -> None:
         """Write soon; at once where much has come together."""
-        if not self._held:
-            self._loop.call_soon(self._flush)
         self._held.append(data)
         self._size += len(data)
         if self._size > _HELD_BYTES:
             self._flush()
+        elif not self._is_soon:
+            self._is_soon = True
+            self._loop.call_soon(self._flush_now)
 
     async def drain(self) -> None:
         """Wait until the caller has taken so much that more may be written."""
         if self._writable is not None:
             await self._writable
+
+    def _flush_now(self) -> None:
+        self._is_soon = False
+        self._flush()
 
     def _flush(self) -> None:
         if self._held:

@@ -36,6 +36,10 @@ class Carrier(Protocol):
         """The field that says when an answer was made (RFC 9110 §6.6.1)."""
         ...
 
+    def hold(self, data: bytes) -> None:
+        """Send together with what is written next."""
+        ...
+
     def write(self, data: bytes) -> None:
         """Send, together with what else is written in this go of the event loop."""
         ...
@@ -181,7 +185,10 @@ class Exchange:
     # What it is told.
 
     def begin(self, status: int, fields: bytes, length: int | None = None, *, is_dated: bool = False) -> None:
-        """Begin the answer. `fields` are `sound`, and do not frame it, but may tell the `length` that is given too."""
+        """Begin the answer. `fields` are `sound`, and do not frame it, but may tell the `length` that is given too.
+
+        It leaves with what follows: who has to wait for that says `flush`.
+        """
         self.is_begun = True
         if self.is_expectant and not self.is_whole:  # whether the body follows all the same is the caller's guess
             self.is_expectant = self.is_kept = False
@@ -191,30 +198,39 @@ class Exchange:
         if not self.has_left:
             date = b"" if is_dated else self._carrier.date
             framed = _CHUNKED if self._is_chunked else b""
-            self._carrier.write(
+            self._carrier.hold(
                 b"".join((STATUS_LINES[status], date, fields, framed, b"" if self.is_kept else _CLOSE, b"\r\n"))
             )
 
+    def flush(self) -> None:
+        """Let what was begun leave: the rest takes a while."""
+        self._carrier.write(b"")
+
     def write(self, piece: bytes) -> None:
         """Send a piece of the answer's body."""
-        if self._is_silent or self.has_left or not piece:
-            return
+        if piece and not (self._is_silent or self.has_left):
+            self._carrier.write(self._framed(piece))
+
+    def _framed(self, piece: bytes) -> bytes:
         if self._left is not None:
             self._left -= len(piece)
             if self._left < 0:
                 raise ValueError("The answer is longer than was said.")
-        self._carrier.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._is_chunked else piece)
+        return b"%x\r\n%b\r\n" % (len(piece), piece) if self._is_chunked else piece
 
     async def drain(self) -> None:
         """Wait until the caller has taken so much that more may be written."""
         await self._carrier.drain()
 
-    def end(self, trailing: bytes = b"") -> None:
-        """End the answer, with fields after it where it is in chunks (RFC 9112 §7.1.2)."""
-        if self._left and not self._is_silent and not self.has_left:
-            raise ValueError("The answer is shorter than was said.")
-        if self._is_chunked and not self.has_left:
-            self._carrier.write(b"0\r\n%b\r\n" % trailing)
+    def end(self, piece: bytes = b"", trailing: bytes = b"") -> None:
+        """End the answer with a last piece, and with fields after it where it is in chunks (RFC 9112 §7.1.2)."""
+        if not (self._is_silent or self.has_left):
+            if piece:
+                self._carrier.hold(self._framed(piece))
+            if self._left:
+                raise ValueError("The answer is shorter than was said.")
+            if self._is_chunked:
+                self._carrier.hold(b"0\r\n%b\r\n" % trailing)
         self.is_over = True
         self._wake()
         self._carrier.take_leave(self)

@@ -10,6 +10,7 @@ from fairlead.gateway.exchange import is_sound
 from fairlead.gateway.keyring import Keyring
 from fairlead.gateway.slots import Incoming, Slots
 from fairlead.gateway.veil import Veil
+from fairlead.model.exchange import Body
 from fairlead.model.headers import Pairs
 from fairlead.model.message import Request, Response
 from fairlead.model.outcome import Effect
@@ -110,20 +111,20 @@ class Lane:
         if headers.get("connection", "close").lower() not in _NAMES_NONE:
             gone |= named(headers.pairs) - {"content-length"}
         kept = [
-            (key, value)
+            (key, self._local(value) if key == "location" else value)
             for name, value in headers.pairs
             if (key := name.lower()) not in gone and not key.startswith(_OURS)
         ]
-        if "location" in headers:
-            kept = [(key, self._local(value) if key == "location" else value) for key, value in kept]
         if length is not None:
             kept.append(("content-length", str(length)))
         kept += reported.items()
         return written(kept, veil)
 
-    def trailing(self, fields: Pairs, veil: Veil) -> bytes:
-        """Return those of the fields after an answer's body that may pass."""
-        after = [(name.lower(), value) for name, value in fields]
+    def trailing(self, stream: Body, answer: Response, veil: Veil) -> bytes:
+        """Return those of the fields after an answer's body that may pass, where any were announced."""
+        if "trailer" not in answer.headers:
+            return b""
+        after = [(name.lower(), value) for name, value in stream.trailers()]
         return written([pair for pair in after if pair[0] not in _NEVER_LAST], veil)
 
     def _local(self, location: str) -> str:

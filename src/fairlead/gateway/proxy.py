@@ -90,10 +90,9 @@ class Proxy:
         if not is_shown and not slots.is_signed:
             return _missing_key(), b""
         fields = dict(headers)
-        verify = partial(verify_signature, exchange, incoming.query, keyring=self._keyring)
         has_hash = PAYLOAD_HASH in fields
         if not is_shown and has_hash:  # before a body is asked for
-            verify(None, now=self._fl.ports.clock.wall())
+            self._verify(exchange, incoming.query, None)
         if lane is None:
             self._fl.connection(name)  # only who has a key learns which there are
             raise AssertionError  # there is none of that name
@@ -105,7 +104,7 @@ class Proxy:
         if "content-length" in fields or "transfer-encoding" in fields:
             body = await take_body(exchange, fields, self._fl.settings.gateway.replay_bytes)
         if not is_shown and (isinstance(body, bytes) or not has_hash):
-            verify(body if isinstance(body, bytes) else None, now=self._fl.ports.clock.wall())
+            self._verify(exchange, incoming.query, body if isinstance(body, bytes) else None)
         if isinstance(body, PassedOn):
             if not is_shown and is_hash(fields.get(PAYLOAD_HASH, "")):
                 body.signed_hash = fields[PAYLOAD_HASH]
@@ -119,6 +118,9 @@ class Proxy:
             return render_accepted(kept), b""
         return await lane.send(request, **options), body
 
+    def _verify(self, exchange: Exchange, query: str, body: bytes | None) -> None:
+        verify_signature(exchange, query, body, self._keyring, now=self._fl.ports.clock.wall())
+
     def _send_whole(self, answer: Response, reported: Mapping[str, str], lane: Lane, exchange: Exchange) -> None:
         """Send what the vendor says went wrong."""
         veil = lane.thick_veil()
@@ -126,8 +128,7 @@ class Proxy:
         length = None if is_told else len(answer.body)
         fields = lane.fields(answer, reported, veil, length=length)
         exchange.begin(answer.status, fields, length, is_dated="date" in answer.headers)
-        exchange.write(veil.whole(answer.body))
-        exchange.end()
+        exchange.end(veil.whole(answer.body))
 
     async def _pass_on(
         self,
@@ -146,13 +147,14 @@ class Proxy:
             whole = stream.taken()
             exchange.begin(answer.status, fields, length, is_dated="date" in headers)
             if whole is not None:
-                exchange.write(veil.cover(whole))
-            elif length is not None and length <= _SHORT:
+                exchange.end(veil.whole(whole), lane.trailing(stream, answer, veil))
+                return
+            exchange.flush()
+            if length is not None and length <= _SHORT:
                 await _pump(stream, veil, exchange)
             elif not await _while_awaited(_pump(stream, veil, exchange), _leaving(exchange, body)):
                 return
-            exchange.write(veil.rest())
-            exchange.end(lane.trailing(stream.trailers(), veil) if "trailer" in headers else b"")
+            exchange.end(veil.rest(), lane.trailing(stream, answer, veil))
         except FairleadError:  # it broke off: so shall ours
             exchange.break_off()
         finally:

@@ -74,7 +74,7 @@ class Slots:
     def has_key(self, incoming: Incoming, keyring: Keyring) -> bool:
         """Whether one of the gateway's keys stands in one of the slots. Each is looked at: the time tells nothing."""
         matches = [keyring.knows(shown) for shown in self._values(incoming)]
-        return any(matches)
+        return True in matches
 
     def emptied(self, incoming: Incoming, keyring: Keyring, *, gone: frozenset[str] = frozenset()) -> Incoming:
         """Return the request with every slot empty, and in the path the placeholder that signing fills.

@@ -51,8 +51,10 @@ class Headers(Mapping[str, str]):
 
 def checked_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]] | None) -> Pairs:
     """Return header pairs that are safe to send; raise `InvalidArgumentError` for those that are not."""
-    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
-    return tuple(_checked(name, value) for name, value in pairs)
+    pairs = headers or ()
+    if not isinstance(pairs, list | tuple) and isinstance(pairs, Mapping):  # the latter costs ten times the former
+        pairs = pairs.items()
+    return tuple([_checked(name, value) for name, value in pairs])
 
 
 def _checked(name: str, value: str) -> tuple[str, str]:

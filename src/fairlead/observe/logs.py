@@ -27,6 +27,7 @@ class Logs:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._encode = msgspec.json.Encoder().encode
+        self._must_flush = not getattr(self._stream, "line_buffering", False)
 
     def __call__(self, event: Event) -> None:
         """Write one event: information where it went well, else a warning."""
@@ -37,8 +38,9 @@ class Logs:
             is_usual = event.attempt.error is None  # type: ignore[union-attr]  # likewise
         else:
             is_usual = kind in {ConfigReloaded, WebhookReceived}
-        told = self._encode(event)[:-1].decode()  # every event has fields
         level = "info" if is_usual else "warning"
-        at = datetime.now(UTC).isoformat()[:-6]  # without its +00:00
-        self._stream.write(f'{told},"event":"{kind.__name__}","level":"{level}","timestamp":"{at}Z"}}\n')
-        self._stream.flush()
+        told = self._encode(event)[:-1].decode()  # every event has fields
+        at = self._encode(datetime.now(UTC)).decode()
+        self._stream.write(f'{told},"event":"{kind.__name__}","level":"{level}","timestamp":{at}}}\n')
+        if self._must_flush:
+            self._stream.flush()

@@ -64,6 +64,7 @@ class HttpTransport:
         self._origin = parse_origin(options.base_url)
         self._proxy = parse_proxy(options.proxy, options.proxy_login)
         self._tls = prepare_tls(options.base_url, options.ca_file, options.tls)
+        self._host = f"Host: {self._origin.authority}"
         # Behind a proxy no guard sees the vendor's address: what its name says is all there is.
         self._is_hidden = self._proxy is not None and not options.allow_private and is_private_name(self._origin.host)
         self._is_handed_over = self._proxy is not None and not self._origin.is_secure
@@ -222,7 +223,7 @@ class HttpTransport:
         target = f"{origin.path}{request.path}"
         if query := query_of(request):
             target = f"{target}?{query}"
-        lines = [f"{request.method} {target} HTTP/1.1", f"Host: {origin.authority}"]
+        lines = [f"{request.method} {target} HTTP/1.1", self._host]
         if self._is_handed_over and self._proxy:
             lines[0] = f"{request.method} {origin.url}{target} HTTP/1.1"
             lines += [f"{name}: {value}" for name, value in self._proxy.authorization().items()]
