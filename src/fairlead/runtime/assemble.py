@@ -24,6 +24,7 @@ from fairlead.resilience.health import Condition
 from fairlead.runtime.assemble_cache import assemble_route_cache
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.facade import Route
+from fairlead.runtime.fair import FairConnection
 from fairlead.runtime.fingerprint import Fingerprints
 from fairlead.runtime.mappings import build_mappings
 from fairlead.runtime.plain import build_batch, build_pagination, build_provider, refuse_doubled
@@ -32,7 +33,15 @@ from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
 from fairlead.runtime.routing import build_routing
 from fairlead.runtime.shared import SharedConnection, SharedState
-from fairlead.runtime.strategies import Surroundings, build_strategies, concurrency_of, most_at_once, spans_of
+from fairlead.runtime.strategies import (
+    Surroundings,
+    build_line,
+    build_strategies,
+    concurrency_of,
+    lining_of,
+    most_at_once,
+    spans_of,
+)
 from fairlead.runtime.usage import Usage
 from fairlead.spec.describe import list_operations
 from fairlead.spec.provider import Plan, Provider, variable_name
@@ -90,7 +99,9 @@ def assemble_connection(
         quotas=shared.quotas if shared else None,
         is_shared=shared is not None,
     )
-    made = (SharedConnection if shared else Connection)(
+    lining = lining_of(wanted)
+    kind = SharedConnection if shared else FairConnection if lining else Connection
+    made = kind(
         name,
         provider,
         transport=kept.transport if kept else _open(world.connect, made_of.options, where=where),
@@ -102,6 +113,8 @@ def assemble_connection(
     )
     if shared and isinstance(made, SharedConnection):
         made.share(shared, spans_of(wanted, plan))
+    if lining and isinstance(made, FairConnection) and made.rate is not None:
+        made.stand_in(build_line(wanted, plan, made.rate, made.concurrency, ports.clock), lining)
     return made
 
 

@@ -22,6 +22,7 @@ from fairlead.runtime.assemble_cache import assemble_http_cache
 from fairlead.runtime.caching import Caching
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.facade import Route
+from fairlead.runtime.fair import FairConnection
 from fairlead.runtime.fingerprint import Fingerprints
 from fairlead.runtime.http_caching import HttpCache
 from fairlead.runtime.ports import Ports
@@ -150,15 +151,19 @@ def _inherit(new: Connection, old: Connection) -> None:
         new.breaker = old.breaker
     if now.health == was.health:
         new.health = old.health
-    if now.plan == was.plan and now.concurrency == was.concurrency:
-        new.concurrency = old.concurrency
     is_same_plan = now.plan == was.plan
-    if (
-        not is_shared
-        and is_same_plan
-        and (now.rate, now.rates, now.learn_limits) == (was.rate, was.rates, was.learn_limits)
-    ):
+    has_same_rates = is_same_plan and (
+        (now.rate, now.rates, now.learn_limits) == (was.rate, was.rates, was.learn_limits)
+    )  # fmt: skip
+    has_same_places = is_same_plan and now.concurrency == was.concurrency
+    if isinstance(new, FairConnection) or isinstance(old, FairConnection):  # its line has both
+        has_same_rates = has_same_places = has_same_rates and has_same_places
+    if has_same_places:
+        new.concurrency = old.concurrency
+    if has_same_rates and not is_shared:
         new.rate, new.learned, new.is_told = old.rate, old.learned, old.is_told
+    if has_same_rates and isinstance(new, FairConnection) and isinstance(old, FairConnection):
+        new.stand_in(old.line, old.lining)
     if is_same_plan and now.quota == was.quota:
         new.quota = old.quota
     if now.retry.budget == was.retry.budget and now.hedge == was.hedge:

@@ -9,6 +9,8 @@ from contextlib import suppress
 from fairlead import errors
 from fairlead.config import settings as config
 from fairlead.config.sources import Sources
+from fairlead.model.call import Call
+from fairlead.model.message import Request
 from fairlead.observe.events import StorageBack, StorageLost
 from fairlead.resilience.shared_breaker import BreakerLink, SharedBreaker
 from fairlead.resilience.shared_quota import SharedQuotas
@@ -180,11 +182,11 @@ class SharedConnection(Connection):
         """Share no longer: another connection has this one's name now, or none has."""
         await self._state.forget(self._shared_rate, self._link)
 
-    def try_admit(self, now: float, is_background: bool = False) -> Lease | None:
+    def try_admit(self, now: float, call: Call, request: Request) -> Lease | None:
         """Take leave at once, where nothing stands against it and the store is there, or known not to be."""
         if not self._state.is_begun:
             return None
-        lease = super().try_admit(now, is_background)
+        lease = super().try_admit(now, call, request)
         if lease is None or self._shared_rate is None or self._shared_rate.admit():
             return lease
         if self.rate is not None:
@@ -192,11 +194,11 @@ class SharedConnection(Connection):
         self.leave_line()
         return None
 
-    async def admit(self, *, remaining_s: float, is_last: bool, cost: float, is_background: bool) -> Lease:
+    async def admit(self, call: Call, request: Request, *, remaining_s: float, is_last: bool) -> Lease:
         """Take leave for one attempt, as every connection does; the first waits until the store is there or not."""
         await self._state.ensure()
         await self._link.prepare()
-        return await super().admit(remaining_s=remaining_s, is_last=is_last, cost=cost, is_background=is_background)
+        return await super().admit(call, request, remaining_s=remaining_s, is_last=is_last)
 
     async def _take_turn(self, longest_wait_s: float, *, is_background: bool) -> float:
         rate, waited_s = self._shared_rate, 0.0
