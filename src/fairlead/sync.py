@@ -34,6 +34,7 @@ from fairlead.model.message import Query, Request, Response
 from fairlead.model.outcome import Effect
 from fairlead.model.page import ListPage, Page
 from fairlead.observe.events import ConfigReloaded
+from fairlead.resilience.breaker import Hold, State
 from fairlead.resilience.chaos import Chaos
 from fairlead.runtime.background import Background, Feed
 from fairlead.runtime.bulk import BulkProgress, BulkResult, OnProgress
@@ -99,6 +100,10 @@ class Fairlead:
     def invalidate(self, *tags: Ref | str) -> int:
         """Forget the kept answers that have any of the tags; return how many were. See the asynchronous face."""
         return _background.run(lambda: self._fl.invalidate(*tags))
+
+    def hold_circuit(self, connection: str, state: Hold | None) -> State:
+        """Hold a circuit `open` or `closed` by hand, or with None let it decide. See the asynchronous face."""
+        return _background.run(lambda: self._fl.hold_circuit(connection, state))
 
     def reload(self, settings: Settings, *, source: str = "configuration") -> ConfigReloaded:
         """Put new settings in force. Where they are wrong, raise `ConfigError` and change nothing."""

@@ -357,3 +357,19 @@ async def test_a_client_that_was_closed_begins_again() -> None:
                 assert await get(fl) == await get(fl) == 200
                 with pytest.raises(errors.RateLimitedError):
                     await get(fl)
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+async def test_a_circuit_held_by_one_is_held_by_all(kind: str, servers: Callable[[str], RedisServer]) -> None:
+    async with serve(reply(EMPTY)) as vendor:
+        async with clients(2, settings(vendor.url(), servers(kind).url)) as ((a, _), (b, told)):
+            assert await get(a) == await get(b) == 200
+            assert await a.hold_circuit("vendor", "open") is State.FORCED_OPEN
+            await told.wait_for(
+                BreakerChanged, lambda each: isinstance(each, BreakerChanged) and each.after == "forced_open"
+            )
+            with pytest.raises(errors.CircuitOpenError):
+                await get(b)
+            await b.hold_circuit("vendor", None)
+            assert await get(b) == 200
+        assert len(vendor.requests) == 3

@@ -9,7 +9,7 @@ from fairlead.model.call import Call
 from fairlead.model.exchange import Broken, Transport
 from fairlead.model.message import Request, Response
 from fairlead.observe.events import ConnectionPaused
-from fairlead.resilience.breaker import State
+from fairlead.resilience.breaker import Hold, State
 from fairlead.resilience.concurrency import Priority
 from fairlead.resilience.ewma import Ewma
 from fairlead.resilience.health import Condition
@@ -199,6 +199,10 @@ class Connection:
                 hint="Wait for the reset, take a larger plan, or set the connection's quota.",
             )
         return found
+
+    async def hold(self, state: Hold | None) -> None:
+        """Hold the circuit open or closed by hand; with None let it decide by itself again."""
+        self.breaker.hold(state)
 
     def leave_line(self) -> None:
         """Give the place under the concurrency limit back."""

@@ -18,6 +18,7 @@ from fairlead.errors import UnknownConnectionError, UnknownRouteError
 from fairlead.model.call import Ref
 from fairlead.model.deadline import Deadline
 from fairlead.observe.events import ConfigReloaded
+from fairlead.resilience.breaker import Hold, State
 from fairlead.resilience.chaos import Chaos
 from fairlead.runtime.assemble import Connect, World
 from fairlead.runtime.bound import bound_by
@@ -178,6 +179,17 @@ class Fairlead:
         caches = [route.cache.cache for route in self.routes.values()]
         caches += [each.cache for each in self._assembly.http_caches.values()]
         return await self._calls.caching.drop(caches, {str(tag) for tag in tags})
+
+    async def hold_circuit(self, connection: str, state: Hold | None) -> State:
+        """Hold a circuit `open` or `closed` by hand, or with None let it decide by itself; return its state.
+
+        Held open, nothing is sent there; held closed, everything is, and nothing counts. It lasts through reloads, and
+        where processes share their state it holds for all of them. Left to itself after it was held open, the circuit
+        is half open: probes find out. Raises `UnknownConnectionError`.
+        """
+        held = self.connection(connection)
+        await held.hold(state)
+        return held.breaker.state
 
     def deadline(self, seconds: float) -> AbstractContextManager[Deadline]:
         """Bound every call made inside, in this task and in those that it starts: `with fl.deadline(2.0):`."""

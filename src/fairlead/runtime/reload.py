@@ -16,6 +16,7 @@ from fairlead.config import settings as config
 from fairlead.config.cache import Cache as RouteCacheSettings
 from fairlead.errors import ConfigError, UsageError
 from fairlead.observe.events import ConfigRejected, ConfigReloaded
+from fairlead.resilience.breaker import State
 from fairlead.resilience.chaos import Chaos
 from fairlead.runtime.assemble import World, assemble_connection, assemble_route
 from fairlead.runtime.assemble_cache import assemble_http_cache
@@ -145,29 +146,40 @@ def _inherit(new: Connection, old: Connection) -> None:
     if not _is_same_account(new, old):
         return
     new.pause, new.latency = old.pause, old.latency
-    is_shared = isinstance(new, SharedConnection)  # and then the store knows
     now, was = new.made_of.settings, old.made_of.settings
-    if not is_shared and now.breaker == was.breaker and now.timeouts.attempt_s == was.timeouts.attempt_s:
-        new.breaker = old.breaker
+    if not isinstance(new, SharedConnection):  # else the store knows
+        _inherit_breaker(new, old)
+    _inherit_limits(new, old)
     if now.health == was.health:
         new.health = old.health
-    is_same_plan = now.plan == was.plan
-    has_same_rates = is_same_plan and (
-        (now.rate, now.rates, now.learn_limits) == (was.rate, was.rates, was.learn_limits)
+    if now.plan == was.plan and now.quota == was.quota:
+        new.quota = old.quota
+    if now.retry.budget == was.retry.budget and now.hedge == was.hedge:
+        new.budget, new.hedge = old.budget, old.hedge
+
+
+def _inherit_breaker(new: Connection, old: Connection) -> None:
+    now, was = new.made_of.settings, old.made_of.settings
+    if now.breaker == was.breaker and now.timeouts.attempt_s == was.timeouts.attempt_s:
+        new.breaker = old.breaker
+    elif old.breaker.state in {State.FORCED_OPEN, State.FORCED_CLOSED}:  # somebody's hand is on it
+        new.breaker.hold("open" if old.breaker.state is State.FORCED_OPEN else "closed")
+
+
+def _inherit_limits(new: Connection, old: Connection) -> None:
+    now, was = new.made_of.settings, old.made_of.settings
+    has_same_rates = (now.plan, now.rate, now.rates, now.learn_limits) == (
+        was.plan, was.rate, was.rates, was.learn_limits,
     )  # fmt: skip
-    has_same_places = is_same_plan and now.concurrency == was.concurrency
+    has_same_places = now.plan == was.plan and now.concurrency == was.concurrency
     if isinstance(new, FairConnection) or isinstance(old, FairConnection):  # its line has both
         has_same_rates = has_same_places = has_same_rates and has_same_places
     if has_same_places:
         new.concurrency = old.concurrency
-    if has_same_rates and not is_shared:
+    if has_same_rates and not isinstance(new, SharedConnection):
         new.rate, new.learned, new.is_told = old.rate, old.learned, old.is_told
     if has_same_rates and isinstance(new, FairConnection) and isinstance(old, FairConnection):
         new.stand_in(old.line, old.lining)
-    if is_same_plan and now.quota == was.quota:
-        new.quota = old.quota
-    if now.retry.budget == was.retry.budget and now.hedge == was.hedge:
-        new.budget, new.hedge = old.budget, old.hedge
 
 
 def _is_same_account(new: Connection, old: Connection) -> bool:

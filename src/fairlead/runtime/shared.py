@@ -12,6 +12,7 @@ from fairlead.config.sources import Sources
 from fairlead.model.call import Call
 from fairlead.model.message import Request
 from fairlead.observe.events import StorageBack, StorageLost
+from fairlead.resilience.breaker import Hold
 from fairlead.resilience.shared_breaker import BreakerLink, SharedBreaker
 from fairlead.resilience.shared_quota import SharedQuotas
 from fairlead.resilience.shared_rate import SharedRate
@@ -181,6 +182,12 @@ class SharedConnection(Connection):
     async def part(self) -> None:
         """Share no longer: another connection has this one's name now, or none has."""
         await self._state.forget(self._shared_rate, self._link)
+
+    async def hold(self, state: Hold | None) -> None:
+        """Hold the circuit by hand, for every process; while the store is lost, for this one until it is back."""
+        await self._state.ensure()
+        await super().hold(state)
+        await self._link.close()
 
     def try_admit(self, now: float, call: Call, request: Request) -> Lease | None:
         """Take leave at once, where nothing stands against it and the store is there, or known not to be."""
