@@ -1,4 +1,4 @@
-"""What Redis does in one step, in Lua 5.1. Each script is the twin of a driver in memory, which explains it."""
+"""What Redis does in one step, in Lua 5.1. Each script has a twin in Python, of the tests or for one process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if not now then
 end
 """
 
-# `_Log` of storage/leases.py: `s` the slots in order, `p` their points, `u` the sum.
+# `_Log` of tests/memory_leases.py: `s` the slots in order, `p` their points, `u` the sum.
 _LOG = f"""
 local ROUNDING = {port.ROUNDING}
 local function grain(span) return span.per_s * {port.GRAIN} end
