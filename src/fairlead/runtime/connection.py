@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 
 from fairlead import errors
@@ -13,6 +14,7 @@ from fairlead.resilience.breaker import Hold, State
 from fairlead.resilience.concurrency import Priority
 from fairlead.resilience.ewma import Ewma
 from fairlead.resilience.health import Condition
+from fairlead.resilience.learned import Learned, UsedUp
 from fairlead.resilience.pause import FREE, REFUSED, Pause
 from fairlead.resilience.quota import Quota, Reservation, Spent
 from fairlead.resilience.rate import RateLimit
@@ -226,16 +228,25 @@ class Connection:
         if learned is None:
             return
         readings = self._readings(answer) if isinstance(answer, Response) and answer.headers.pairs else ()
-        if readings and not self.is_told:
-            self.is_told = True
-            learned.expect(self.concurrency.limit - self.concurrency.free + 1)
-            self.rate = self.rate or RateLimit()
-            self.rate.join(learned)
         if readings:
+            self._keep_learned(learned, under_way=self.concurrency.limit - self.concurrency.free + 1)
             was_throttled = verdict.error is errors.ThrottledError
-            learned.note(readings, self._clock.monotonic(), was_throttled=was_throttled)
+            used_up = learned.note(readings, self._clock.monotonic(), was_throttled=was_throttled)
+            if used_up:
+                self._tell_used_up(used_up)
         elif self.is_told:
             learned.end()
+
+    def _keep_learned(self, learned: Learned, *, under_way: int) -> None:
+        """Keep to what the vendor says, from the first time that it does."""
+        if not self.is_told:
+            self.is_told = True
+            learned.expect(under_way)
+            self.rate = self.rate or RateLimit()
+            self.rate.join(learned)
+
+    def _tell_used_up(self, used_up: Sequence[UsedUp]) -> None:
+        """Tell the other processes, where there are any."""
 
     def _readings(self, answer: Response) -> tuple[Reading, ...]:
         """Return what an answer says of limits; mostly nothing, which is to cost next to nothing."""

@@ -13,6 +13,7 @@ from fairlead.model.call import Call
 from fairlead.model.message import Request
 from fairlead.observe.events import StorageBack, StorageLost
 from fairlead.resilience.breaker import Hold
+from fairlead.resilience.learned import UsedUp
 from fairlead.resilience.shared_breaker import BreakerLink, SharedBreaker
 from fairlead.resilience.shared_quota import SharedQuotas
 from fairlead.resilience.shared_rate import SharedRate
@@ -22,7 +23,8 @@ from fairlead.runtime.ports import Ports
 from fairlead.storage.breakers import Shared
 from fairlead.storage.leases import Span
 from fairlead.storage.redis import Redis, parse_url
-from fairlead.storage.redis_state import SILENT_S, RedisBreakers, RedisLeases, RedisProcesses, RedisQuotas
+from fairlead.storage.redis_state import SILENT_S, RedisBreakers, RedisLeases, RedisProcesses, RedisQuotas, RedisSpent
+from fairlead.storage.spent import Spent
 from fairlead.vault.references import resolve
 
 
@@ -38,6 +40,10 @@ class SharedState:
         self._breakers = RedisBreakers(redis, wanted.prefix)
         self._processes = RedisProcesses(redis, wanted.prefix)
         self.quotas = SharedQuotas(RedisQuotas(redis, wanted.prefix), is_refusing=wanted.on_loss == "refuse")
+        self.spent = RedisSpent(redis, wanted.prefix)
+        self.spent.listen(self._hear_spent)
+        self._connections: list[SharedConnection] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._rates: list[SharedRate] = []
         self._links: list[BreakerLink] = []
         self._breakers.listen(self._hear)
@@ -45,6 +51,7 @@ class SharedState:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._heart: asyncio.Task[None] | None = None
         self._lost_at: float | None = None
+        self._left_behind: list[object] = []
         #: How many processes share, as far as is known.
         self.processes = wanted.processes
 
@@ -54,14 +61,35 @@ class SharedState:
         self._rates.append(made)
         return made
 
+    def add(self, connection: SharedConnection) -> None:
+        """Let a connection hear what others learn of its vendor's limits."""
+        self._connections.append(connection)
+
+    def tell_spent(self, spent: Spent) -> None:
+        """Tell the others, beside the call; where that fails, each learns it from its own next answer."""
+        if self.redis.is_up:
+            task = asyncio.get_running_loop().create_task(self._tell_spent(spent))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _tell_spent(self, spent: Spent) -> None:
+        with suppress(errors.StorageError):  # who keeps the connection tells of it
+            await self.spent.tell(spent)
+
+    def _hear_spent(self, spent: Spent) -> None:
+        for connection in self._connections:
+            if connection.name == spent.key:
+                connection.hear_spent(spent)
+
     def link(self, name: str, breaker: SharedBreaker) -> BreakerLink:
         """Tie the breaker of a connection to the others'."""
         made = BreakerLink(name, breaker, self._breakers, process=self._process, clock=self._ports.clock)
         self._links.append(made)
         return made
 
-    async def forget(self, rate: SharedRate | None, link: BreakerLink) -> None:
+    async def forget(self, connection: SharedConnection, rate: SharedRate | None, link: BreakerLink) -> None:
         """Give back what one connection has leased, and tie its breaker to nobody."""
+        self._connections = [each for each in self._connections if each is not connection]
         self._links = [each for each in self._links if each is not link]
         self._rates = [each for each in self._rates if each is not rate]
         await link.close()
@@ -95,6 +123,8 @@ class SharedState:
         """Give back what is leased, say goodbye, and close."""
         if self._loop is not asyncio.get_running_loop():
             return
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         for link in self._links:
             await link.close()
         for rate in self._rates:
@@ -112,6 +142,8 @@ class SharedState:
         self.redis.disown()
         self._process = self._ports.ids()
         self._loop = self._heart = self._lost_at = None
+        self._left_behind += self._tasks
+        self._tasks = set()
         for rate in self._rates:
             rate.disown(self._process)
         for link in self._links:
@@ -122,6 +154,9 @@ class SharedState:
         await self._count()
         for link in self._links:
             await link.join()
+        for connection in self._connections:
+            for spent in await self.spent.learn(connection.name):
+                connection.hear_spent(spent)
         await self.quotas.heal()
         for rate in self._rates:
             await rate.share()
@@ -176,12 +211,24 @@ class SharedConnection(Connection):
         """Share, under this connection's name."""
         assert isinstance(self.breaker, SharedBreaker)  # noqa: S101  # it was built to be shared
         self._state = state
+        state.add(self)
         self._link = state.link(self.name, self.breaker)
         self._shared_rate = state.rate(self.name, spans) if spans else None
 
+    def hear_spent(self, spent: Spent) -> None:
+        """Send nothing for as long as a limit is used up, which another process was told of."""
+        if self.learned is not None:
+            self._keep_learned(self.learned, under_way=self.concurrency.limit - self.concurrency.free)
+            told = UsedUp(spent.name, spent.left_s, spent.fresh, spent.span_s)
+            self.learned.hear(told, self._clock.monotonic())
+
+    def _tell_used_up(self, used_up: Sequence[UsedUp]) -> None:
+        for each in used_up:
+            self._state.tell_spent(Spent(key=self.name, **each._asdict()))
+
     async def part(self) -> None:
         """Share no longer: another connection has this one's name now, or none has."""
-        await self._state.forget(self._shared_rate, self._link)
+        await self._state.forget(self, self._shared_rate, self._link)
 
     async def hold(self, state: Hold | None) -> None:
         """Hold the circuit by hand, for every process; while the store is lost, for this one until it is back."""

@@ -15,6 +15,7 @@ from fairlead.storage import scripts
 from fairlead.storage.breakers import OnPublished, Proposal, Shared
 from fairlead.storage.leases import Ask, Grant, Span
 from fairlead.storage.redis import Redis
+from fairlead.storage.spent import OnSpent, Spent
 
 Now = Callable[[], float]
 # A process that has been silent for so long is not counted any more.
@@ -102,6 +103,45 @@ class RedisBreakers:
 
     def _key(self, key: str) -> str:
         return f"{self._prefix}:breaker:{{{key}}}"
+
+
+class RedisSpent:
+    """What is used up of limits (see `storage/spent.py`)."""
+
+    def __init__(self, redis: Redis, prefix: str, *, now: Now | None = None) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._now = now
+        self._channel = f"{prefix}:spent"
+        self._handlers: list[OnSpent] = []
+        redis.listen(self._channel, self._hear)
+
+    async def tell(self, spent: Spent) -> None:
+        """Remember and publish."""
+        text = msgspec.json.encode(spent)
+        args = (_time(self._now), spent.name, f"{spent.left_s:.6f}", text, self._channel)
+        await self._redis.run(scripts.SPENT_TELL, [self._key(spent.key)], *args)
+
+    async def learn(self, key: str) -> Sequence[Spent]:
+        """Look it up."""
+        told = await self._redis.run(scripts.SPENT_LEARN, [self._key(key)], _time(self._now))
+        pairs = zip(told[::2], told[1::2], strict=True)
+        return [
+            msgspec.structs.replace(msgspec.json.decode(text, type=Spent), left_s=float(left)) for left, text in pairs
+        ]
+
+    def listen(self, handler: OnSpent) -> None:
+        """Add a handler."""
+        self._handlers.append(handler)
+
+    def _hear(self, payload: bytes) -> None:
+        with suppress(msgspec.DecodeError):  # whoever else publishes there says nothing to us
+            told = msgspec.json.decode(payload, type=Spent)
+            for handler in self._handlers:
+                handler(told)
+
+    def _key(self, key: str) -> str:
+        return f"{self._prefix}:spent:{{{key}}}"
 
 
 class RedisQuotas:

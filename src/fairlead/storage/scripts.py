@@ -262,3 +262,35 @@ QUOTA_CORRECT = Script(_QUOTA + "if points > 0 or counts[ARGV[1]] then count(poi
 QUOTA_RAISE = Script(_QUOTA + "if points > used then count(points - used) end return 1")
 #: Answers the sum, as text.
 QUOTA_USED = Script(_QUOTA + "return string.format('%.17g', used)")
+
+#: KEYS: what is used up of one connection's limits. ARGV: now or '', the limit, left_s, what to publish and keep, the
+#: channel. A hash of the limit to its end and that text.
+SPENT_TELL = Script(
+    _NOW
+    + """
+local left = tonumber(ARGV[3])
+local keep = math.max(math.ceil(left * 1000), 1)
+redis.call('HSET', KEYS[1], ARGV[2], string.format('%.6f', now + left) .. ' ' .. ARGV[4])
+if redis.call('PTTL', KEYS[1]) < keep then redis.call('PEXPIRE', KEYS[1], keep) end
+redis.call('PUBLISH', ARGV[5], ARGV[4])
+return 1
+"""
+)
+#: KEYS: the same. ARGV: now or ''. Answers the seconds left and the text of each, in turn; what is over goes.
+SPENT_LEARN = Script(
+    _NOW
+    + """
+local all, told = redis.call('HGETALL', KEYS[1]), {}
+for at = 1, #all, 2 do
+  local space = string.find(all[at + 1], ' ')
+  local left = tonumber(string.sub(all[at + 1], 1, space - 1)) - now
+  if left > 0 then
+    table.insert(told, string.format('%.6f', left))
+    table.insert(told, string.sub(all[at + 1], space + 1))
+  else
+    redis.call('HDEL', KEYS[1], all[at])
+  end
+end
+return told
+"""
+)
