@@ -21,6 +21,7 @@ from fairlead.observe.events import BreakerChanged, HealthChanged
 from fairlead.resilience.breaker import State
 from fairlead.resilience.chaos import Chaos
 from fairlead.resilience.health import Condition
+from fairlead.resilience.shared_answers import SharedAnswers
 from fairlead.runtime.assemble_cache import assemble_route_cache
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.facade import Route
@@ -60,6 +61,11 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     connect: Connect
     #: What is shared with other processes, where something is.
     shared: SharedState | None = None
+
+    @property
+    def answers(self) -> SharedAnswers | None:
+        """Where answers are kept for all processes; None where they have nothing in common to name them by."""
+        return self.shared.answers if self.shared and self.shared.cache_key else None
 
 
 def assemble_connection(
@@ -140,6 +146,7 @@ def assemble_route(
     source: str,
     ports: Ports | None = None,
     fingerprints: Fingerprints | None = None,
+    answers: SharedAnswers | None = None,
 ) -> Route:
     """Build one route; raise `ConfigError` for a connection that is missing or cannot serve it."""
     place = f"{source}: routes.{capability}"
@@ -169,6 +176,7 @@ def assemble_route(
             f"{source}: routes.{capability}.cache",
             ports=ports or Ports(),
             fingerprints=fingerprints or Fingerprints(),
+            answers=answers,
         ),
     )
 

@@ -56,7 +56,9 @@ class Fairlead:
         self.shared = open_state(settings.state, source=source, sources=sources, ports=self.ports)
         self._calls = Calls(self.ports, drillable=self._drillable)
         self._world = World(sources=sources, ports=self.ports, connect=connect, shared=self.shared)
-        self._kept = Kept(caching=self._calls.caching, fingerprints=Fingerprints())
+        self._kept = Kept(
+            caching=self._calls.caching, fingerprints=Fingerprints(self.shared.cache_key if self.shared else None)
+        )
         self._assembly = assemble(settings, self._world, self._kept, source=source)
         #: Connections that were replaced, while somebody still uses them; and what closes them.
         self._retired: WeakSet[Connection] = WeakSet()

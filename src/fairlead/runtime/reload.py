@@ -66,7 +66,13 @@ def assemble(
     wanted_routes = _unsaid_routes(connections) | settings.routes
     routes = {
         capability: assemble_route(
-            capability, wanted, connections, source=source, ports=world.ports, fingerprints=kept.fingerprints
+            capability,
+            wanted,
+            connections,
+            source=source,
+            ports=world.ports,
+            fingerprints=kept.fingerprints,
+            answers=world.answers,
         )
         for capability, wanted in wanted_routes.items()
     }
@@ -83,13 +89,19 @@ def assemble(
         settings=settings,
         connections=connections,
         routes=routes,
-        http_caches=_http_caches(settings, connections, world.ports, kept, before),
+        http_caches=_http_caches(settings, connections, world, kept, before, source=source),
         chaos=chaos,
     )
 
 
 def _http_caches(
-    settings: config.Settings, connections: Mapping[str, Connection], ports: Ports, kept: Kept, before: Assembly | None
+    settings: config.Settings,
+    connections: Mapping[str, Connection],
+    world: World,
+    kept: Kept,
+    before: Assembly | None,
+    *,
+    source: str,
 ) -> Mapping[str, HttpCache]:
     """Build the caches of plain answers; a connection that is the same keeps its own."""
     earlier: Mapping[str, HttpCache] = before.http_caches if before else {}
@@ -97,7 +109,13 @@ def _http_caches(
         name: earlier[name]
         if before and name in earlier and before.connections[name] is connections[name]
         else assemble_http_cache(
-            connections[name], wanted.cache, fingerprints=kept.fingerprints, caching=kept.caching, ports=ports
+            connections[name],
+            wanted.cache,
+            f"{source}: connections.{name}.cache",
+            ports=world.ports,
+            fingerprints=kept.fingerprints,
+            caching=kept.caching,
+            answers=world.answers,
         )
         for name, wanted in settings.connections.items()
         if wanted.cache

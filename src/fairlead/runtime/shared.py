@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from hashlib import sha256
 
 from fairlead import errors
 from fairlead.config import settings as config
@@ -14,6 +15,7 @@ from fairlead.model.message import Request
 from fairlead.observe.events import StorageBack, StorageLost
 from fairlead.resilience.breaker import Hold
 from fairlead.resilience.learned import UsedUp
+from fairlead.resilience.shared_answers import SharedAnswers
 from fairlead.resilience.shared_breaker import BreakerLink, SharedBreaker
 from fairlead.resilience.shared_quota import SharedQuotas
 from fairlead.resilience.shared_rate import SharedRate
@@ -23,16 +25,22 @@ from fairlead.runtime.ports import Ports
 from fairlead.storage.breakers import Shared
 from fairlead.storage.leases import Span
 from fairlead.storage.redis import Redis, parse_url
+from fairlead.storage.redis_answers import RedisAnswers
 from fairlead.storage.redis_state import SILENT_S, RedisBreakers, RedisLeases, RedisProcesses, RedisQuotas, RedisSpent
 from fairlead.storage.spent import Spent
 from fairlead.vault.references import resolve
+
+# A key by which names of credentials are made must not be found by trying.
+_SHORTEST_KEY = 32
 
 
 class SharedState:
     """The state that this process shares. Nothing is opened before the first call; `ensure` does that."""
 
-    def __init__(self, redis: Redis, wanted: config.State, *, ports: Ports) -> None:
+    def __init__(self, redis: Redis, wanted: config.State, *, ports: Ports, cache_key: bytes | None = None) -> None:
         self._wanted = wanted
+        #: What the names of kept answers are made with.
+        self.cache_key = cache_key
         self._ports = ports
         self.redis = redis
         redis.on_up, redis.on_down = self._come_up, self._go_down
@@ -42,6 +50,9 @@ class SharedState:
         self.quotas = SharedQuotas(RedisQuotas(redis, wanted.prefix), is_refusing=wanted.on_loss == "refuse")
         self.spent = RedisSpent(redis, wanted.prefix)
         self.spent.listen(self._hear_spent)
+        answers = RedisAnswers(redis, wanted.prefix)
+        self.answers = SharedAnswers(answers, start=self.ensure)
+        answers.on_dropped = self.answers.hear_dropped
         self._connections: list[SharedConnection] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._rates: list[SharedRate] = []
@@ -157,6 +168,7 @@ class SharedState:
         for connection in self._connections:
             for spent in await self.spent.learn(connection.name):
                 connection.hear_spent(spent)
+        await self.answers.heal()
         await self.quotas.heal()
         for rate in self._rates:
             await rate.share()
@@ -270,7 +282,7 @@ class SharedConnection(Connection):
 def open_state(wanted: config.State, *, source: str, sources: Sources, ports: Ports) -> SharedState | None:
     """Build what is shared, or None where nothing is; raise `ConfigError` naming the file and the key."""
     if wanted.url is None:
-        for key in ("password", "ca_file"):
+        for key in ("password", "ca_file", "cache_key"):
             if getattr(wanted, key) is not None:
                 raise errors.InvalidSettingError(
                     f"{source}: state.{key} is set, but state.url is not.", hint="Set state.url, or take it out."
@@ -284,4 +296,15 @@ def open_state(wanted: config.State, *, source: str, sources: Sources, ports: Po
         redis = Redis(options, clock=ports.clock, random=ports.random)
     except errors.InvalidSettingError as error:  # it names the setting
         raise errors.InvalidSettingError(f"{source}: {error.message}", hint=error.hint) from None
-    return SharedState(redis, wanted, ports=ports)
+    return SharedState(redis, wanted, ports=ports, cache_key=_cache_key(wanted, source, sources))
+
+
+def _cache_key(wanted: config.State, source: str, sources: Sources) -> bytes | None:
+    if wanted.cache_key is None:
+        return None
+    secret = resolve(wanted.cache_key, sources, where=f"{source}: state.cache_key").reveal()
+    if len(secret) < _SHORTEST_KEY:
+        raise errors.InvalidSettingError(
+            f"{source}: state.cache_key is shorter than {_SHORTEST_KEY} characters.", hint="Use `openssl rand -hex 32`."
+        )
+    return sha256(secret.encode()).digest()

@@ -22,7 +22,8 @@ Now = Callable[[], float]
 SILENT_S = 15.0
 
 
-def _time(now: Now | None) -> str:
+def time_of(now: Now | None) -> str:
+    """Return the time as scripts take it: nothing, unless a test gives it."""
     return "" if now is None else f"{now():.9f}"
 
 
@@ -36,7 +37,7 @@ class RedisLeases:
 
     async def lease(self, key: str, spans: Sequence[Span], ask: Ask) -> Grant:
         """Settle and lease."""
-        args: list[str | float] = [_time(self._now), ask.process, ask.least, ask.waiting, ask.ahead, ask.patience_s]
+        args: list[str | float] = [time_of(self._now), ask.process, ask.least, ask.waiting, ask.ahead, ask.patience_s]
         args += [ask.least_s, ask.epoch, len(spans)]
         for span in spans:
             args += [span.amount, span.per_s]
@@ -69,7 +70,7 @@ class RedisBreakers:
         answer = await self._redis.run(
             scripts.PROPOSE,
             [self._key(key)],
-            _time(self._now),
+            time_of(self._now),
             key,
             proposal.state,
             proposal.generation,
@@ -83,13 +84,13 @@ class RedisBreakers:
 
     async def learn(self, key: str) -> Shared:
         """Look it up."""
-        answer = await self._redis.run(scripts.LEARN, [self._key(key)], _time(self._now), key)
+        answer = await self._redis.run(scripts.LEARN, [self._key(key)], time_of(self._now), key)
         return msgspec.json.decode(answer, type=Shared)
 
     async def lease_probe(self, key: str, generation: int, process: str, lease_s: float) -> int:
         """Lease it, if it is free."""
         keys = [self._key(key), f"{self._prefix}:probe:{{{key}}}"]
-        return int(await self._redis.run(scripts.PROBE, keys, _time(self._now), generation, process, lease_s))
+        return int(await self._redis.run(scripts.PROBE, keys, time_of(self._now), generation, process, lease_s))
 
     def listen(self, handler: OnPublished) -> None:
         """Add a handler."""
@@ -119,12 +120,12 @@ class RedisSpent:
     async def tell(self, spent: Spent) -> None:
         """Remember and publish."""
         text = msgspec.json.encode(spent)
-        args = (_time(self._now), spent.name, f"{spent.left_s:.6f}", text, self._channel)
+        args = (time_of(self._now), spent.name, f"{spent.left_s:.6f}", text, self._channel)
         await self._redis.run(scripts.SPENT_TELL, [self._key(spent.key)], *args)
 
     async def learn(self, key: str) -> Sequence[Spent]:
         """Look it up."""
-        told = await self._redis.run(scripts.SPENT_LEARN, [self._key(key)], _time(self._now))
+        told = await self._redis.run(scripts.SPENT_LEARN, [self._key(key)], time_of(self._now))
         pairs = zip(told[::2], told[1::2], strict=True)
         return [
             msgspec.structs.replace(msgspec.json.decode(text, type=Spent), left_s=float(left)) for left, text in pairs
@@ -181,7 +182,7 @@ class RedisProcesses:
 
     async def beat(self, process: str) -> int:
         """Say that this one is there; return how many are."""
-        return int(await self._redis.run(scripts.BEAT, [self._key], _time(self._now), process, SILENT_S))
+        return int(await self._redis.run(scripts.BEAT, [self._key], time_of(self._now), process, SILENT_S))
 
     async def leave(self, process: str) -> None:
         """Say that this one goes."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fairlead.storage import leases as port
 from fairlead.storage.redis import Script
 
-# The server's clock in seconds, unless a test gives the time as the first argument.
-_NOW = """
+#: The server's clock in seconds, unless a test gives the time as the first argument.
+NOW = """
 local now = tonumber(ARGV[1])
 if not now then
   local time = redis.call('TIME')
@@ -66,7 +66,7 @@ end
 #: then amount and per_s of each, then number, spent, age_s and 0 or 1 of each report. Answers epoch, number, points,
 #: starts_in_s and lasts_s, as text.
 LEASE = Script(
-    _NOW
+    NOW
     + _LOG
     + f"""
 local process = ARGV[2]
@@ -184,7 +184,7 @@ end
 #: KEYS: the breaker. ARGV: now or '', the key, state, generation, open_for_s, cause, probe, 0 or 1 for by hand, the
 #: channel. Answers what holds, as JSON.
 PROPOSE = Script(
-    _NOW
+    NOW
     + _BREAKER
     + """
 local holds = redis.call('HMGET', KEYS[1], 'generation', 'probe')
@@ -200,11 +200,11 @@ return text
 )
 
 #: KEYS: the breaker. ARGV: now or '', the key. Answers what holds, as JSON.
-LEARN = Script(_NOW + _BREAKER + "return told()")
+LEARN = Script(NOW + _BREAKER + "return told()")
 
 #: KEYS: the breaker, the last number of a probe. ARGV: now or '', generation, process, lease_s. Answers a number, or 0.
 PROBE = Script(
-    _NOW
+    NOW
     + """
 local holds = redis.call('HMGET', KEYS[1], 'generation', 'until', 'probe', 'holder', 'probe_until')
 local is_free = tonumber(holds[3] or '0') == 0 or tonumber(holds[5] or '0') <= now or holds[4] == ARGV[3]
@@ -218,7 +218,7 @@ return number
 
 #: KEYS: the processes. ARGV: now or '', this one, the seconds after which one that is silent is gone. Answers how many.
 BEAT = Script(
-    _NOW
+    NOW
     + """
 redis.call('ZADD', KEYS[1], now, ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[3]))
@@ -266,7 +266,7 @@ QUOTA_USED = Script(_QUOTA + "return string.format('%.17g', used)")
 #: KEYS: what is used up of one connection's limits. ARGV: now or '', the limit, left_s, what to publish and keep, the
 #: channel. A hash of the limit to its end and that text.
 SPENT_TELL = Script(
-    _NOW
+    NOW
     + """
 local left = tonumber(ARGV[3])
 local keep = math.max(math.ceil(left * 1000), 1)
@@ -278,7 +278,7 @@ return 1
 )
 #: KEYS: the same. ARGV: now or ''. Answers the seconds left and the text of each, in turn; what is over goes.
 SPENT_LEARN = Script(
-    _NOW
+    NOW
     + """
 local all, told = redis.call('HGETALL', KEYS[1]), {}
 for at = 1, #all, 2 do
