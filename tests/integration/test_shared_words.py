@@ -8,12 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from fairlead import errors
-from fairlead.observe.events import BreakerChanged
+from fairlead.config.read import parse_settings
+from fairlead.observe.events import BreakerChanged, StorageLost
 from fairlead.resilience.breaker import State
 from fairlead.storage.spent import Spent
 from raw_server import EMPTY, reply, serve
 from redis_fixtures import servers
-from redis_server import PROGRAMS, RedisServer
+from redis_server import PROGRAMS, RedisServer, running
 from sharing import PATIENCE_S, clients, get, settings
 
 __all__ = ["servers"]
@@ -62,3 +63,43 @@ async def test_what_one_is_told_to_have_used_up_all_leave_alone(
             with pytest.raises(errors.RateLimitedError):
                 await get(late)
         assert len(vendor.requests) == 1
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+async def test_what_a_reload_changed_is_shared_at_once(kind: str, servers: Callable[[str], RedisServer]) -> None:
+    url = servers(kind).url  # which empties it
+
+    def text(requests: int) -> str:
+        rate = f"{{ requests = {requests}, per_s = 3600 }}"
+        return settings(vendor.url(), url, rate=rate, state='prefix = "reloaded"')
+
+    async with serve(reply(EMPTY)) as vendor, clients(2, text(4)) as ((a, _), (b, _)):
+        assert [await get(fl) for fl in (a, b)] == [200, 200]
+        for fl in (a, b):
+            await fl.reload(parse_settings(text(6)))
+        assert [await get(fl) for fl in (a, b, a, b)] == [200] * 4
+        for fl in (a, b):
+            with pytest.raises(errors.RateLimitedError):
+                await get(fl)
+        assert len(vendor.requests) == 6
+
+
+@pytest.mark.parametrize("on_loss", ["scale", "refuse"])
+async def test_what_is_reloaded_while_the_store_is_lost_does_as_the_settings_say(on_loss: str) -> None:
+    with running() as server:
+        async with serve(reply(EMPTY)) as vendor:
+
+            def text(requests: int) -> str:
+                rate = f"{{ requests = {requests}, per_s = 3600 }}"
+                return settings(vendor.url(), server.url, rate=rate, state=f'on_loss = "{on_loss}"')
+
+            async with clients(1, text(4)) as ((fl, told),):
+                assert await get(fl) == 200
+                server.kill()
+                await told.wait_for(StorageLost)
+                await fl.reload(parse_settings(text(6)))
+                if on_loss == "scale":
+                    assert await get(fl) == 200
+                else:
+                    with pytest.raises(errors.StateLostError):
+                        await get(fl)

@@ -62,6 +62,7 @@ class SharedState:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._heart: asyncio.Task[None] | None = None
         self._lost_at: float | None = None
+        self._is_coming_up = False
         self._left_behind: list[object] = []
         #: How many processes share, as far as is known.
         self.processes = wanted.processes
@@ -70,11 +71,18 @@ class SharedState:
         """Make the shared limit of a connection."""
         made = SharedRate(name, spans, self._leases, process=self._process, clock=self._ports.clock, start=self.ensure)
         self._rates.append(made)
+        if self._lost_at is not None:
+            self._part(made)
         return made
 
     def add(self, connection: SharedConnection) -> None:
         """Let a connection hear what others learn of its vendor's limits."""
         self._connections.append(connection)
+
+    async def tell_what_is_spent(self, connection: SharedConnection) -> None:
+        """Let a connection know what others were told before it was there."""
+        for spent in await self.spent.learn(connection.name):
+            connection.hear_spent(spent)
 
     def tell_spent(self, spent: Spent) -> None:
         """Tell the others, beside the call; where that fails, each learns it from its own next answer."""
@@ -106,6 +114,11 @@ class SharedState:
         await link.close()
         if rate is not None:
             await rate.close()
+
+    @property
+    def is_sharing(self) -> bool:
+        """Whether the store is there, and everything that was there when it came is shared."""
+        return self.redis.is_up and not self._is_coming_up
 
     @property
     def is_begun(self) -> bool:
@@ -162,12 +175,18 @@ class SharedState:
 
     async def _come_up(self) -> None:
         """Share again; whatever fails here is another loss."""
+        self._is_coming_up = True
+        try:
+            await self._share_again()
+        finally:
+            self._is_coming_up = False
+
+    async def _share_again(self) -> None:
         await self._count()
         for link in self._links:
             await link.join()
         for connection in self._connections:
-            for spent in await self.spent.learn(connection.name):
-                connection.hear_spent(spent)
+            await self.tell_what_is_spent(connection)
         await self.answers.heal()
         await self.quotas.heal()
         for rate in self._rates:
@@ -192,10 +211,14 @@ class SharedState:
         for link in self._links:
             link.part()
         for rate in self._rates:
-            if self._wanted.on_loss == "refuse":
-                rate.refuse()
-            else:
-                rate.go_alone(self.processes)
+            self._part(rate)
+
+    def _part(self, rate: SharedRate) -> None:
+        """Have a limit go on without the store, as the settings say."""
+        if self._wanted.on_loss == "refuse":
+            rate.refuse()
+        else:
+            rate.go_alone(self.processes)
 
     async def _beat(self) -> None:
         while True:
@@ -215,6 +238,7 @@ class SharedState:
 class SharedConnection(Connection):
     """A connection whose limit and breaker are those of every process."""
 
+    breaker: SharedBreaker
     _state: SharedState
     _link: BreakerLink
     _shared_rate: SharedRate | None = None
@@ -226,6 +250,19 @@ class SharedConnection(Connection):
         state.add(self)
         self._link = state.link(self.name, self.breaker)
         self._shared_rate = state.rate(self.name, spans) if spans else None
+
+    @property
+    def _is_new(self) -> bool:
+        """Whether it was made, by a reload, when the store was there already, and does not share yet."""
+        return self.breaker.is_alone and self._state.is_sharing
+
+    async def _join(self) -> None:
+        """Share what the others share; the breaker last, for by it we know that we do."""
+        with suppress(errors.StorageError):  # it was lost this moment, and who keeps the connection says what holds
+            if self._shared_rate is not None and not self._shared_rate.is_shared:
+                await self._shared_rate.share()
+            await self._state.tell_what_is_spent(self)
+            await self._link.join()
 
     def hear_spent(self, spent: Spent) -> None:
         """Send nothing for as long as a limit is used up, which another process was told of."""
@@ -245,12 +282,14 @@ class SharedConnection(Connection):
     async def hold(self, state: Hold | None) -> None:
         """Hold the circuit by hand, for every process; while the store is lost, for this one until it is back."""
         await self._state.ensure()
+        if self._is_new:
+            await self._join()
         await super().hold(state)
         await self._link.close()
 
     def try_admit(self, now: float, call: Call, request: Request) -> Lease | None:
         """Take leave at once, where nothing stands against it and the store is there, or known not to be."""
-        if not self._state.is_begun:
+        if not self._state.is_begun or self._is_new:
             return None
         lease = super().try_admit(now, call, request)
         if lease is None or self._shared_rate is None or self._shared_rate.admit():
@@ -263,6 +302,8 @@ class SharedConnection(Connection):
     async def admit(self, call: Call, request: Request, *, remaining_s: float, is_last: bool) -> Lease:
         """Take leave for one attempt, as every connection does; the first waits until the store is there or not."""
         await self._state.ensure()
+        if self._is_new:
+            await self._join()
         await self._link.prepare()
         return await super().admit(call, request, remaining_s=remaining_s, is_last=is_last)
 
