@@ -10,7 +10,8 @@ from random import Random
 
 from at_once import done
 from fairlead.resilience.lease import LeasedLimit
-from fairlead.storage.leases import Ask, Grant, MemoryLeases, Span
+from fairlead.storage.leases import Ask, Grant, Span
+from memory_leases import MemoryLeases
 
 
 class World:

@@ -6,6 +6,7 @@ Who asks for one that is not there fails by its name: a test that cannot have it
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -72,6 +73,17 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def pause(self) -> None:
+        """Have it answer nothing, and forget nothing, until `resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process:
+            self._process.send_signal(number)
 
     def say(self, *parts: str) -> str:
         """Send one command over a connection of its own, and return what comes, as it is written."""

@@ -71,12 +71,15 @@ class Rival:
     bulkhead: Callable[..., Guard] = staticmethod(not_offered)
     retry: Callable[..., Guard] = staticmethod(not_offered)
     rate: Callable[..., Guard] = staticmethod(not_offered)
+    limited_retry: Callable[..., Guard] = staticmethod(not_offered)
+    keyed_rate: Callable[..., Callable[[str], Guard]] = staticmethod(not_offered)
     share: Callable[..., Guard] = staticmethod(not_offered)
     #: Whether it bounds what retries add to the load.
     has_budget = False
 
     def __init__(self) -> None:
         CLOCK.slept.clear()
+        CLOCK.is_held = False
 
     @property
     def slept(self) -> list[float]:
@@ -358,6 +361,13 @@ class Pyresilience(Rival):
         config = pyresilience.RateLimiterConfig(max_calls=requests, period=per_s, max_wait=per_s * 10)
         return self._guard(rate_limiter=config)
 
+    def limited_retry(self, *, attempts: int, requests: int, per_s: float) -> Guard:
+        """Both in its one decorator."""
+        return self._guard(
+            retry=pyresilience.RetryConfig(max_attempts=attempts, delay=0.001, max_delay=0.002, retry_on=RETRIED),
+            rate_limiter=pyresilience.RateLimiterConfig(max_calls=requests, period=per_s, max_wait=per_s * 10),
+        )
+
     def share(self) -> Guard:
         """Its cache keeps all but one of those who ask the same waiting."""
         asked: list[Work] = []
@@ -557,6 +567,32 @@ class PyrateLimiter(Rival):
 
         return guarded
 
+    def keyed_rate(self, *, requests: int, per_s: float) -> Callable[[str], Guard]:
+        """A bucket for each name, by a factory as its documentation shows it."""
+        CLOCK.is_held = True
+        rates = [pyrate_limiter.Rate(requests, int(per_s * 1000))]
+        buckets: dict[str, pyrate_limiter.InMemoryBucket] = {}
+
+        class Factory(pyrate_limiter.BucketFactory):
+            def wrap_item(self, name: str, weight: int = 1) -> pyrate_limiter.RateItem:
+                return pyrate_limiter.RateItem(name, int(CLOCK.monotonic * 1000), weight=weight)
+
+            def get(self, item: pyrate_limiter.RateItem) -> pyrate_limiter.AbstractBucket:
+                if item.name not in buckets:
+                    buckets[item.name] = pyrate_limiter.InMemoryBucket(rates)
+                return buckets[item.name]
+
+        limiter = pyrate_limiter.Limiter(Factory(), buffer_ms=0)
+
+        def of(key: str) -> Guard:
+            async def guarded(work: Work) -> str:
+                await limiter.try_acquire_async(key)
+                return await work()
+
+            return guarded
+
+        return of
+
 
 class Limits(Rival):
     """A limiter that says when to come again."""
@@ -575,6 +611,23 @@ class Limits(Rival):
             return await work()
 
         return guarded
+
+    def keyed_rate(self, *, requests: int, per_s: float) -> Callable[[str], Guard]:
+        """The key is one of the names that a hit is counted by."""
+        CLOCK.is_held = True
+        window = limits.aio.strategies.MovingWindowRateLimiter(limits.aio.storage.MemoryStorage())
+        item = limits.RateLimitItemPerSecond(requests, int(per_s))
+
+        def of(key: str) -> Guard:
+            async def guarded(work: Work) -> str:
+                while not await window.hit(item, key):
+                    reset = (await window.get_window_stats(item, key)).reset_time
+                    await CLOCK.sleep(max(0.01, reset - CLOCK.wall()))
+                return await work()
+
+            return guarded
+
+        return of
 
 
 class Aiocache(Rival):

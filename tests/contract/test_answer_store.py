@@ -1,4 +1,4 @@
-"""What every store of answers does. A driver joins by its line in `STORES`."""
+"""What every store of answers does. A driver joins by its line in `store`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from fairlead.storage.answers import AnswerStore, Kept, MemoryAnswers
+from fairlead.storage.redis_answers import RedisAnswers
 from fairlead.testing.clock import FakeClock
-
-STORES: dict[str, Callable[[FakeClock], AnswerStore]] = {
-    "memory": lambda clock: MemoryAnswers(clock, max_entries=1_000, max_bytes=10_000_000),
-}
+from redis_server import PROGRAMS, RedisServer
+from shared_stores import client_of
 
 
 @pytest.fixture
@@ -20,9 +19,11 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, clock: FakeClock) -> AnswerStore:
-    return STORES[request.param](clock)
+@pytest.fixture(params=["memory", *PROGRAMS])
+def store(request: pytest.FixtureRequest, clock: FakeClock, servers: Callable[[str], RedisServer]) -> AnswerStore:
+    if request.param == "memory":
+        return MemoryAnswers(clock, max_entries=1_000, max_bytes=10_000_000)
+    return RedisAnswers(client_of(servers(request.param)), "t", now=clock.monotonic)
 
 
 async def test_what_was_never_kept_is_not_there(store: AnswerStore) -> None:

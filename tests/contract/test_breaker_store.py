@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from fairlead.storage.breakers import BreakerStore, MemoryBreakers, Proposal, Shared
+from fairlead.storage.breakers import BreakerStore, Proposal, Shared
 from fairlead.storage.redis_state import RedisBreakers
 from fairlead.testing.clock import FakeClock
+from memory_breakers import MemoryBreakers
 from redis_server import PROGRAMS, RedisServer
 from shared_stores import client_of
 

@@ -8,9 +8,10 @@ from math import inf
 
 import pytest
 
-from fairlead.storage.leases import LONGEST_S, MEMORY_S, Ask, Grant, LeaseStore, MemoryLeases, Report, Span
+from fairlead.storage.leases import LONGEST_S, MEMORY_S, Ask, Grant, LeaseStore, Report, Span
 from fairlead.storage.redis_state import RedisLeases
 from fairlead.testing.clock import FakeClock
+from memory_leases import MemoryLeases
 from redis_server import PROGRAMS, RedisServer
 from shared_stores import client_of
 

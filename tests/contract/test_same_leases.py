@@ -8,9 +8,10 @@ from random import Random
 import msgspec
 import pytest
 
-from fairlead.storage.leases import Ask, MemoryLeases, Report, Span
+from fairlead.storage.leases import Ask, Report, Span
 from fairlead.storage.redis_state import RedisLeases
 from fairlead.testing.clock import FakeClock
+from memory_leases import MemoryLeases
 from redis_server import PROGRAMS, RedisServer
 from shared_stores import client_of
 

@@ -17,6 +17,7 @@ from fairlead.model.incoming import Reply
 from fairlead.model.message import Request, Response
 from fairlead.model.page import ListPage, Page
 from fairlead.observe.events import ConfigReloaded, Event, EventStream
+from fairlead.resilience.breaker import State
 from fairlead.runtime.bulk import BulkProgress, BulkResult
 from fairlead.runtime.event_desk import EventRecord
 from fairlead.runtime.handlers import Received
@@ -47,6 +48,7 @@ async def invalidate(fl: Fairlead) -> None:
 async def operate(fl: Fairlead) -> None:
     assert_type(await fl.reload(Settings(), source="code"), ConfigReloaded)
     assert_type(await fl.reload_from("fairlead.toml"), ConfigReloaded)
+    assert_type(await fl.hold_circuit("shop", "open"), State)
     with fl.deadline(2.0) as deadline:
         assert_type(deadline, Deadline)
         page = await fl.recipes.search("pasta", sticky_key="user-1", drill=("spoonacular",))

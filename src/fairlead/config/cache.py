@@ -37,6 +37,8 @@ class Cache(Group, frozen=True):
     max_entries: Count = 10_000
     #: About so much memory; the least recently used ones go first.
     max_bytes: Count = 64 * 1024 * 1024
+    #: Kept where `state.url` says, for all processes, in place of this one's memory; needs `state.cache_key`.
+    shared: bool = False
     #: Operation, as `fetch` -> its own ages.
     operations: dict[str, CachedOperation] = {}
 
@@ -56,3 +58,5 @@ class HttpCache(Group, frozen=True):
     max_entries: Count = 1_000
     #: About so much memory; the least recently used ones go first.
     max_bytes: Count = 64 * 1024 * 1024
+    #: Kept where `state.url` says, for all processes, in place of this one's memory; needs `state.cache_key`.
+    shared: bool = False

@@ -114,6 +114,10 @@ class Rate(Group, frozen=True):
     burst: Count | None = None
     #: The share that background calls leave to the others.
     reserve: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+    #: Each tenant, or each operation, has so much for itself, beside what all of them share.
+    per: Literal["tenant", "operation"] | None = None
+    #: A request counts as one, or as the points that its provider says it costs.
+    counts: Literal["requests", "points"] = "requests"
 
 
 class Quota(Group, frozen=True):

@@ -315,6 +315,8 @@ class State(Group, frozen=True):
     processes: Count = 1
     #: What every key begins with; processes with the same prefix share.
     prefix: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.:-]{1,64}$")] = "fairlead"
+    #: `env:NAME` or `file:/path` of a secret of 32 characters or more, the same in all processes, for shared caches.
+    cache_key: str | None = None
     #: An answer that takes longer counts as none, and the connection as lost.
     answer_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 0.5
 

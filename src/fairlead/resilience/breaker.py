@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from math import inf
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -41,6 +41,9 @@ class State(StrEnum):
 
 #: Leave for one attempt, never 0. Give it back by `record`, `note_answer` or `release`, once.
 Ticket: TypeAlias = int
+
+#: How somebody may hold it by hand.
+Hold: TypeAlias = Literal["open", "closed"]
 
 OnChange = Callable[[State, State, str | None], None]
 
@@ -208,6 +211,15 @@ class Breaker:
     def force_closed(self) -> None:
         """Let everything pass, and count nothing, until `resume`."""
         self._change(State.FORCED_CLOSED)
+
+    def hold(self, state: Hold | None) -> None:
+        """Hold it open or closed by hand; with None let it decide by itself again."""
+        if state == "open" and self.state is not State.FORCED_OPEN:
+            self.force_open()
+        elif state == "closed" and self.state is not State.FORCED_CLOSED:
+            self.force_closed()
+        elif state is None:
+            self.resume()
 
     def resume(self) -> None:
         """Decide by itself again: what was held open begins with probes, for nobody knows how the vendor is."""

@@ -93,10 +93,14 @@ class Cache:
         """Forget an answer."""
         await self.store.drop(key)
 
-    async def drop_tags(self, tags: Collection[str]) -> int:
-        """Forget what has any of the tags, and keep nothing of the sort that is just being asked for."""
+    def outdate(self, tags: Collection[str]) -> None:
+        """Keep nothing that has any of the tags and is just being asked for."""
         for asked in self._asking:
             asked.tags.update(tags)
+
+    async def drop_tags(self, tags: Collection[str]) -> int:
+        """Forget what has any of the tags, and keep nothing of the sort that is just being asked for."""
+        self.outdate(tags)
         return sum([await self.store.drop_tag(tag) for tag in tags])
 
 

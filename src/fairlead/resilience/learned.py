@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import ceil, inf
+from typing import NamedTuple
 
 from fairlead.spec.limits import Reading
 
@@ -19,6 +20,15 @@ _LONGEST_S = 86_400.0
 _SAME_RESET_S = 2.0
 # A vendor has a handful of limits; more names than these are garbage.
 _MOST_LIMITS = 8
+
+
+class UsedUp(NamedTuple):
+    """A limit of which nothing is left for `left_s`; then there will be `fresh`, for `span_s`."""
+
+    name: str
+    left_s: float
+    fresh: float
+    span_s: float
 
 
 class _Limit:
@@ -93,8 +103,14 @@ class Learned:
         for limit in self._limits.values():
             limit.said -= cost
 
-    def note(self, readings: Iterable[Reading], now: float, cost: float = 1.0, *, was_throttled: bool = False) -> None:
-        """Learn from an answer. One that refuses for coming too fast, and says no number, means that none is left."""
+    def note(
+        self, readings: Iterable[Reading], now: float, cost: float = 1.0, *, was_throttled: bool = False
+    ) -> list[UsedUp]:
+        """Learn from an answer; return the limits of which, as is new, nothing is left.
+
+        An answer that refuses for coming too fast, and says no number, means that none is left.
+        """
+        used_up: list[UsedUp] = []
         self._under_way = max(0.0, self._under_way - cost)
         for reading in readings:
             remaining = reading.remaining
@@ -102,17 +118,33 @@ class Learned:
                 remaining = 0.0
             if remaining is None or reading.is_quota:
                 continue
-            limit = self._limits.get(reading.name)
+            limit = self._limit(reading.name)
             if limit is None:
-                if len(self._limits) >= _MOST_LIMITS:
-                    continue
-                limit = self._limits[reading.name] = _Limit()
+                continue
+            was_known = limit.said <= 0 and limit.until > now
             self._read(limit, reading, remaining, now)
+            if limit.said <= 0 and not was_known:
+                used_up.append(UsedUp(reading.name, limit.until - now, limit.fresh, limit.span_s))
+        return used_up
+
+    def hear(self, used_up: UsedUp, now: float) -> None:
+        """Learn from another process that nothing is left of a limit."""
+        limit = self._limit(used_up.name)
+        if limit is not None:
+            reading = Reading(name=used_up.name, limit=used_up.fresh, remaining=0.0, reset_s=used_up.left_s)
+            limit.span_s = max(limit.span_s, used_up.span_s)
+            self._read(limit, reading, 0.0, now)
 
     def left(self, name: str = "") -> float:
         """Return what a limit has left by our count; `inf` while the vendor has said nothing."""
         limit = self._limits.get(name)
         return inf if limit is None else max(0.0, limit.left)
+
+    def _limit(self, name: str) -> _Limit | None:
+        """Return what is known of a limit; None where there are too many names already."""
+        if name not in self._limits and len(self._limits) < _MOST_LIMITS:
+            self._limits[name] = _Limit()
+        return self._limits.get(name)
 
     def _read(self, limit: _Limit, reading: Reading, remaining: float, now: float) -> None:
         reset_s = min(reading.reset_s if reading.reset_s is not None else reading.window_s or _UNSAID_S, _LONGEST_S)

@@ -21,9 +21,11 @@ from fairlead.observe.events import BreakerChanged, HealthChanged
 from fairlead.resilience.breaker import State
 from fairlead.resilience.chaos import Chaos
 from fairlead.resilience.health import Condition
+from fairlead.resilience.shared_answers import SharedAnswers
 from fairlead.runtime.assemble_cache import assemble_route_cache
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.facade import Route
+from fairlead.runtime.fair import FairConnection
 from fairlead.runtime.fingerprint import Fingerprints
 from fairlead.runtime.mappings import build_mappings
 from fairlead.runtime.plain import build_batch, build_pagination, build_provider, refuse_doubled
@@ -32,7 +34,15 @@ from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
 from fairlead.runtime.routing import build_routing
 from fairlead.runtime.shared import SharedConnection, SharedState
-from fairlead.runtime.strategies import Surroundings, build_strategies, concurrency_of, most_at_once, spans_of
+from fairlead.runtime.strategies import (
+    Surroundings,
+    build_line,
+    build_strategies,
+    concurrency_of,
+    lining_of,
+    most_at_once,
+    spans_of,
+)
 from fairlead.runtime.usage import Usage
 from fairlead.spec.describe import list_operations
 from fairlead.spec.provider import Plan, Provider, variable_name
@@ -51,6 +61,11 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     connect: Connect
     #: What is shared with other processes, where something is.
     shared: SharedState | None = None
+
+    @property
+    def answers(self) -> SharedAnswers | None:
+        """Where answers are kept for all processes; None where they have nothing in common to name them by."""
+        return self.shared.answers if self.shared and self.shared.cache_key else None
 
 
 def assemble_connection(
@@ -91,7 +106,9 @@ def assemble_connection(
         quotas=shared.quotas if shared else None,
         is_shared=shared is not None,
     )
-    made = (SharedConnection if shared else Connection)(
+    lining = lining_of(wanted)
+    kind = SharedConnection if shared else FairConnection if lining else Connection
+    made = kind(
         name,
         provider,
         transport=kept.transport if kept else _open(world.connect, made_of.options, where=where),
@@ -103,6 +120,8 @@ def assemble_connection(
     )
     if shared and isinstance(made, SharedConnection):
         made.share(shared, spans_of(wanted, plan))
+    if lining and isinstance(made, FairConnection) and made.rate is not None:
+        made.stand_in(build_line(wanted, plan, made.rate, made.concurrency, ports.clock), lining)
     return made
 
 
@@ -128,6 +147,7 @@ def assemble_route(
     source: str,
     ports: Ports | None = None,
     fingerprints: Fingerprints | None = None,
+    answers: SharedAnswers | None = None,
 ) -> Route:
     """Build one route; raise `ConfigError` for a connection that is missing or cannot serve it."""
     place = f"{source}: routes.{capability}"
@@ -157,6 +177,7 @@ def assemble_route(
             f"{source}: routes.{capability}.cache",
             ports=ports or Ports(),
             fingerprints=fingerprints or Fingerprints(),
+            answers=answers,
         ),
     )
 

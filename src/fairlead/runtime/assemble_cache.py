@@ -10,6 +10,7 @@ from fairlead.config import cache as config
 from fairlead.errors import InvalidSettingError, UnknownSettingError
 from fairlead.model.suggest import suggest
 from fairlead.resilience.cache import Cache
+from fairlead.resilience.shared_answers import SharedAnswers
 from fairlead.runtime.caching import Caching
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.fingerprint import Fingerprints
@@ -20,7 +21,13 @@ from fairlead.storage.answers import MemoryAnswers
 
 
 def assemble_route_cache(
-    wanted: config.Cache, operations: Sequence[str], where: str, *, ports: Ports, fingerprints: Fingerprints
+    wanted: config.Cache,
+    operations: Sequence[str],
+    where: str,
+    *,
+    ports: Ports,
+    fingerprints: Fingerprints,
+    answers: SharedAnswers | None = None,
 ) -> RouteCache:
     """Build a route's cache; raise `ConfigError` for an operation that is none, and ages that contradict each other."""
     usual = CachePolicy(
@@ -40,22 +47,39 @@ def assemble_route_cache(
         said = {key: value for key, value in msgspec.structs.asdict(own).items() if value is not None}
         by_operation[name] = msgspec.structs.replace(usual, **said)
         _check(by_operation[name], f"{where}.operations.{name}")
-    store = MemoryAnswers(ports.clock, max_entries=wanted.max_entries, max_bytes=wanted.max_bytes)
-    return RouteCache(cache=Cache(store), policy=usual, by_operation=by_operation, fingerprints=fingerprints)
+    cache = _cache(wanted, where, ports, answers)
+    return RouteCache(cache=cache, policy=usual, by_operation=by_operation, fingerprints=fingerprints)
 
 
 def assemble_http_cache(
-    connection: Connection, wanted: config.HttpCache, *, fingerprints: Fingerprints, caching: Caching, ports: Ports
+    connection: Connection,
+    wanted: config.HttpCache,
+    where: str,
+    *,
+    fingerprints: Fingerprints,
+    caching: Caching,
+    ports: Ports,
+    answers: SharedAnswers | None = None,
 ) -> HttpCache:
-    """Build the cache of a connection's plain answers."""
-    store = MemoryAnswers(ports.clock, max_entries=wanted.max_entries, max_bytes=wanted.max_bytes)
+    """Build the cache of a connection's plain answers; raise `ConfigError` where it shall be shared and cannot."""
+    cache = _cache(wanted, where, ports, answers)
     policy = HttpCachePolicy(
         negative_ttl_s=wanted.negative_ttl_s,
         stale_if_error_s=wanted.stale_if_error_s,
         validate_s=wanted.validate_s,
         guess_share=wanted.guess_share,
     )
-    return HttpCache(connection, Cache(store), policy, fingerprints=fingerprints, caching=caching, ports=ports)
+    return HttpCache(connection, cache, policy, fingerprints=fingerprints, caching=caching, ports=ports)
+
+
+def _cache(wanted: config.Cache | config.HttpCache, where: str, ports: Ports, answers: SharedAnswers | None) -> Cache:
+    if not wanted.shared:
+        return Cache(MemoryAnswers(ports.clock, max_entries=wanted.max_entries, max_bytes=wanted.max_bytes))
+    if answers is None:
+        raise InvalidSettingError(
+            f"{where}.shared is set, but there is nowhere to share it.", hint="Set state.url and state.cache_key."
+        )
+    return answers.cache()
 
 
 def _check(policy: CachePolicy, where: str) -> None:

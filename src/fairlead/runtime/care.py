@@ -125,7 +125,7 @@ class _Race:
         now = self._ports.clock.monotonic()
         if not hedge.admit():
             return False
-        lease = self._connection.try_admit(now, is_background=self._call.is_background)
+        lease = self._connection.try_admit(now, self._call, self._request)
         if lease is None:
             hedge.release()
             return False

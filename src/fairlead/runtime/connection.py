@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 
 from fairlead import errors
+from fairlead.model.call import Call
 from fairlead.model.exchange import Broken, Transport
-from fairlead.model.message import Response
+from fairlead.model.message import Request, Response
 from fairlead.observe.events import ConnectionPaused
-from fairlead.resilience.breaker import State
+from fairlead.resilience.breaker import Hold, State
 from fairlead.resilience.concurrency import Priority
 from fairlead.resilience.ewma import Ewma
 from fairlead.resilience.health import Condition
+from fairlead.resilience.learned import Learned, UsedUp
 from fairlead.resilience.pause import FREE, REFUSED, Pause
 from fairlead.resilience.quota import Quota, Reservation, Spent
 from fairlead.resilience.rate import RateLimit
@@ -30,8 +33,8 @@ _UNSAID_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 86_400.0
 # Errors that say that the vendor did not count the request.
 _FREE_OF_CHARGE = (errors.ThrottledError, errors.QuotaExhaustedError, errors.AuthenticationError)
-# How long an attempt waits in line here while another vendor could serve it.
-_PATIENCE_S = 1.0
+#: How long an attempt waits in line here while another vendor could serve it.
+PATIENCE_S = 1.0
 
 
 class Connection:
@@ -116,12 +119,12 @@ class Connection:
         self._trial_at = health.next_probe_at(now, self._ports.random)
         return is_time
 
-    def try_admit(self, now: float, is_background: bool = False) -> Lease | None:
+    def try_admit(self, now: float, call: Call, request: Request) -> Lease | None:  # noqa: ARG002  # lines ask what it costs
         """Take leave at once, where nothing stands against it; else `admit` waits for it, or says why not."""
         ticket = self.breaker.passes
         if not ticket or self.pause.is_on or self.quota is not None or not self.concurrency.admit():
             return None
-        if self.rate is not None and self.rate.admit(now, 1.0, 0.0, is_background) is None:
+        if self.rate is not None and self.rate.admit(now, 1.0, 0.0, call.is_background) is None:
             self.concurrency.release()
             return None
         self.usage.count += 1
@@ -129,20 +132,21 @@ class Connection:
             self._usual = Lease(ticket, FREE)
         return self._usual
 
-    async def admit(self, *, remaining_s: float, is_last: bool, cost: float, is_background: bool) -> Lease:
+    async def admit(self, call: Call, request: Request, *, remaining_s: float, is_last: bool) -> Lease:
         """Take leave for one attempt, waiting in line if need be; raise `RejectedError` where there is none.
 
         The place under the concurrency limit is held until `leave_line`.
         """
         until = self._clock.monotonic() + remaining_s
-        patience_s = remaining_s if is_last else min(remaining_s, _PATIENCE_S)
+        patience_s = remaining_s if is_last else min(remaining_s, PATIENCE_S)
+        is_background = call.is_background
         lease = self._ask_leave()
         has_place, turn, reserved = False, None, None
         try:
             has_waited = await self._enter(patience_s, is_background=is_background)
             has_place = True
             if self.quota is not None:
-                reserved = await self._reserve(self.quota, cost, is_background=is_background)
+                reserved = await self._reserve(self.quota, request.cost, is_background=is_background)
             now = self._clock.monotonic()
             longest_s = min(patience_s, max(0.0, until - now))
             turn = now + await self._take_turn(longest_s, is_background=is_background)
@@ -198,6 +202,10 @@ class Connection:
             )
         return found
 
+    async def hold(self, state: Hold | None) -> None:
+        """Hold the circuit open or closed by hand; with None let it decide by itself again."""
+        self.breaker.hold(state)
+
     def leave_line(self) -> None:
         """Give the place under the concurrency limit back."""
         self.concurrency.release()
@@ -220,16 +228,25 @@ class Connection:
         if learned is None:
             return
         readings = self._readings(answer) if isinstance(answer, Response) and answer.headers.pairs else ()
-        if readings and not self.is_told:
-            self.is_told = True
-            learned.expect(self.concurrency.limit - self.concurrency.free + 1)
-            self.rate = self.rate or RateLimit()
-            self.rate.join(learned)
         if readings:
+            self._keep_learned(learned, under_way=self.concurrency.limit - self.concurrency.free + 1)
             was_throttled = verdict.error is errors.ThrottledError
-            learned.note(readings, self._clock.monotonic(), was_throttled=was_throttled)
+            used_up = learned.note(readings, self._clock.monotonic(), was_throttled=was_throttled)
+            if used_up:
+                self._tell_used_up(used_up)
         elif self.is_told:
             learned.end()
+
+    def _keep_learned(self, learned: Learned, *, under_way: int) -> None:
+        """Keep to what the vendor says, from the first time that it does."""
+        if not self.is_told:
+            self.is_told = True
+            learned.expect(under_way)
+            self.rate = self.rate or RateLimit()
+            self.rate.join(learned)
+
+    def _tell_used_up(self, used_up: Sequence[UsedUp]) -> None:
+        """Tell the other processes, where there are any."""
 
     def _readings(self, answer: Response) -> tuple[Reading, ...]:
         """Return what an answer says of limits; mostly nothing, which is to cost next to nothing."""

@@ -19,6 +19,7 @@ from fairlead.errors import UnknownConnectionError, UnknownRouteError
 from fairlead.model.call import Ref
 from fairlead.model.deadline import Deadline
 from fairlead.observe.events import ConfigReloaded
+from fairlead.resilience.breaker import Hold, State
 from fairlead.resilience.chaos import Chaos
 from fairlead.runtime.assemble import Connect, World, assemble_connection
 from fairlead.runtime.bound import bound_by
@@ -71,7 +72,9 @@ class Fairlead:
         self._calls = Calls(self.ports, self.desk, drillable=self._drillable)
         self.calls = BackgroundCalls(self._calls.ledger, self.desk, self._again)
         self._world = World(sources=sources, ports=self.ports, connect=connect, shared=self.shared)
-        self._kept = Kept(caching=self._calls.caching, fingerprints=Fingerprints())
+        self._kept = Kept(
+            caching=self._calls.caching, fingerprints=Fingerprints(self.shared.cache_key if self.shared else None)
+        )
         self._assembly = assemble(settings, self._world, self._kept, source=source)
         self._durable = Durable(
             settings,
@@ -261,6 +264,17 @@ class Fairlead:
         caches = [route.cache.cache for route in self.routes.values()]
         caches += [each.cache for each in self._assembly.http_caches.values()]
         return await self._calls.caching.drop(caches, {str(tag) for tag in tags})
+
+    async def hold_circuit(self, connection: str, state: Hold | None) -> State:
+        """Hold a circuit `open` or `closed` by hand, or with None let it decide by itself; return its state.
+
+        Held open, nothing is sent there; held closed, everything is, and nothing counts. It lasts through reloads, and
+        where processes share their state it holds for all of them. Left to itself after it was held open, the circuit
+        is half open: probes find out. Raises `UnknownConnectionError`.
+        """
+        held = self.connection(connection)
+        await held.hold(state)
+        return held.breaker.state
 
     def deadline(self, seconds: float) -> AbstractContextManager[Deadline]:
         """Bound every call made inside, in this task and in those that it starts: `with fl.deadline(2.0):`."""

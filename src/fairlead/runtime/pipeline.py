@@ -152,7 +152,7 @@ class Visit:
         """Take leave and have an exchange; to be awaited at once. Mostly nothing else is to be awaited than that."""
         call, connection, ports = self.call, self.connection, self.ports
         left = 1 if self.doubt.has_any else self.left  # no other may be asked any more
-        lease = None if call.drill else connection.try_admit(now, call.is_background)
+        lease = None if call.drill else connection.try_admit(now, call, request)
         if lease is not None and connection.is_plain and call.entry is None:
             return exchange(call, connection, lease, request, ports, now, left)
         return self._attempt_with_care(request, lease, now, left)
@@ -176,12 +176,8 @@ class Visit:
         try:
             if self.connection.name in call.drill:
                 raise errors.DrillError(hint="It was treated as failed because the call's drill names it.")
-            return await self.connection.admit(
-                remaining_s=call.deadline.remaining(now),
-                is_last=left == 1,
-                cost=request.cost,
-                is_background=call.is_background,
-            )
+            remaining_s = call.deadline.remaining(now)
+            return await self.connection.admit(call, request, remaining_s=remaining_s, is_last=left == 1)
         except errors.RejectedError as error:
             self._note_refusal(error)
             raise

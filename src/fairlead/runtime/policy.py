@@ -49,6 +49,13 @@ class Strategies(msgspec.Struct, frozen=True, kw_only=True):
     chaos: Chaos | None = None
 
 
+class Lining(msgspec.Struct, frozen=True, kw_only=True):
+    """How calls stand in a connection's line: by which key, and whether each counts as one or as what it costs."""
+
+    per: str = "tenant"
+    counts_points: bool = False
+
+
 class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How single reads become one request. Without a `window_s` they do only where several are asked for at once."""
 

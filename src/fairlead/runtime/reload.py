@@ -17,12 +17,14 @@ from fairlead.config.cache import Cache as RouteCacheSettings
 from fairlead.config.storage import Storage
 from fairlead.errors import ConfigError, UsageError
 from fairlead.observe.events import ConfigRejected, ConfigReloaded
+from fairlead.resilience.breaker import State
 from fairlead.resilience.chaos import Chaos
 from fairlead.runtime.assemble import World, assemble_connection, assemble_route
 from fairlead.runtime.assemble_cache import assemble_http_cache
 from fairlead.runtime.caching import Caching
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.facade import Route
+from fairlead.runtime.fair import FairConnection
 from fairlead.runtime.fingerprint import Fingerprints
 from fairlead.runtime.http_caching import HttpCache
 from fairlead.runtime.ports import Ports
@@ -65,7 +67,13 @@ def assemble(
     wanted_routes = _unsaid_routes(connections) | settings.routes
     routes = {
         capability: assemble_route(
-            capability, wanted, connections, source=source, ports=world.ports, fingerprints=kept.fingerprints
+            capability,
+            wanted,
+            connections,
+            source=source,
+            ports=world.ports,
+            fingerprints=kept.fingerprints,
+            answers=world.answers,
         )
         for capability, wanted in wanted_routes.items()
     }
@@ -82,13 +90,19 @@ def assemble(
         settings=settings,
         connections=connections,
         routes=routes,
-        http_caches=_http_caches(settings, connections, world.ports, kept, before),
+        http_caches=_http_caches(settings, connections, world, kept, before, source=source),
         chaos=chaos,
     )
 
 
 def _http_caches(
-    settings: config.Settings, connections: Mapping[str, Connection], ports: Ports, kept: Kept, before: Assembly | None
+    settings: config.Settings,
+    connections: Mapping[str, Connection],
+    world: World,
+    kept: Kept,
+    before: Assembly | None,
+    *,
+    source: str,
 ) -> Mapping[str, HttpCache]:
     """Build the caches of plain answers; a connection that is the same keeps its own."""
     earlier: Mapping[str, HttpCache] = before.http_caches if before else {}
@@ -96,7 +110,13 @@ def _http_caches(
         name: earlier[name]
         if before and name in earlier and before.connections[name] is connections[name]
         else assemble_http_cache(
-            connections[name], wanted.cache, fingerprints=kept.fingerprints, caching=kept.caching, ports=ports
+            connections[name],
+            wanted.cache,
+            f"{source}: connections.{name}.cache",
+            ports=world.ports,
+            fingerprints=kept.fingerprints,
+            caching=kept.caching,
+            answers=world.answers,
         )
         for name, wanted in settings.connections.items()
         if wanted.cache
@@ -151,25 +171,40 @@ def _inherit(new: Connection, old: Connection) -> None:
     if not _is_same_account(new, old):
         return
     new.pause, new.latency = old.pause, old.latency
-    is_shared = isinstance(new, SharedConnection)  # and then the store knows
     now, was = new.made_of.settings, old.made_of.settings
-    if not is_shared and now.breaker == was.breaker and now.timeouts.attempt_s == was.timeouts.attempt_s:
-        new.breaker = old.breaker
+    if not isinstance(new, SharedConnection):  # else the store knows
+        _inherit_breaker(new, old)
+    _inherit_limits(new, old)
     if now.health == was.health:
         new.health = old.health
-    if now.plan == was.plan and now.concurrency == was.concurrency:
-        new.concurrency = old.concurrency
-    is_same_plan = now.plan == was.plan
-    if (
-        not is_shared
-        and is_same_plan
-        and (now.rate, now.rates, now.learn_limits) == (was.rate, was.rates, was.learn_limits)
-    ):
-        new.rate, new.learned, new.is_told = old.rate, old.learned, old.is_told
-    if is_same_plan and now.quota == was.quota:
+    if now.plan == was.plan and now.quota == was.quota:
         new.quota = old.quota
     if now.retry.budget == was.retry.budget and now.hedge == was.hedge:
         new.budget, new.hedge = old.budget, old.hedge
+
+
+def _inherit_breaker(new: Connection, old: Connection) -> None:
+    now, was = new.made_of.settings, old.made_of.settings
+    if now.breaker == was.breaker and now.timeouts.attempt_s == was.timeouts.attempt_s:
+        new.breaker = old.breaker
+    elif old.breaker.state in {State.FORCED_OPEN, State.FORCED_CLOSED}:  # somebody's hand is on it
+        new.breaker.hold("open" if old.breaker.state is State.FORCED_OPEN else "closed")
+
+
+def _inherit_limits(new: Connection, old: Connection) -> None:
+    now, was = new.made_of.settings, old.made_of.settings
+    has_same_rates = (now.plan, now.rate, now.rates, now.learn_limits) == (
+        was.plan, was.rate, was.rates, was.learn_limits,
+    )  # fmt: skip
+    has_same_places = now.plan == was.plan and now.concurrency == was.concurrency
+    if isinstance(new, FairConnection) or isinstance(old, FairConnection):  # its line has both
+        has_same_rates = has_same_places = has_same_rates and has_same_places
+    if has_same_places:
+        new.concurrency = old.concurrency
+    if has_same_rates and not isinstance(new, SharedConnection):
+        new.rate, new.learned, new.is_told = old.rate, old.learned, old.is_told
+    if has_same_rates and isinstance(new, FairConnection) and isinstance(old, FairConnection):
+        new.stand_in(old.line, old.lining)
 
 
 def _is_same_account(new: Connection, old: Connection) -> bool:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from hashlib import sha256
 
 from fairlead import errors
 from fairlead.config import settings as config
 from fairlead.config.sources import Sources
+from fairlead.model.call import Call
+from fairlead.model.message import Request
 from fairlead.observe.events import StorageBack, StorageLost
+from fairlead.resilience.breaker import Hold
+from fairlead.resilience.learned import UsedUp
+from fairlead.resilience.shared_answers import SharedAnswers
 from fairlead.resilience.shared_breaker import BreakerLink, SharedBreaker
 from fairlead.resilience.shared_quota import SharedQuotas
 from fairlead.resilience.shared_rate import SharedRate
@@ -19,15 +25,22 @@ from fairlead.runtime.ports import Ports
 from fairlead.storage.breakers import Shared
 from fairlead.storage.leases import Span
 from fairlead.storage.redis import Redis, parse_url
-from fairlead.storage.redis_state import SILENT_S, RedisBreakers, RedisLeases, RedisProcesses, RedisQuotas
+from fairlead.storage.redis_answers import RedisAnswers
+from fairlead.storage.redis_state import SILENT_S, RedisBreakers, RedisLeases, RedisProcesses, RedisQuotas, RedisSpent
+from fairlead.storage.spent import Spent
 from fairlead.vault.references import resolve
+
+# A key by which names of credentials are made must not be found by trying.
+_SHORTEST_KEY = 32
 
 
 class SharedState:
     """The state that this process shares. Nothing is opened before the first call; `ensure` does that."""
 
-    def __init__(self, redis: Redis, wanted: config.State, *, ports: Ports) -> None:
+    def __init__(self, redis: Redis, wanted: config.State, *, ports: Ports, cache_key: bytes | None = None) -> None:
         self._wanted = wanted
+        #: What the names of kept answers are made with.
+        self.cache_key = cache_key
         self._ports = ports
         self.redis = redis
         redis.on_up, redis.on_down = self._come_up, self._go_down
@@ -35,6 +48,13 @@ class SharedState:
         self._breakers = RedisBreakers(redis, wanted.prefix)
         self._processes = RedisProcesses(redis, wanted.prefix)
         self.quotas = SharedQuotas(RedisQuotas(redis, wanted.prefix), is_refusing=wanted.on_loss == "refuse")
+        self.spent = RedisSpent(redis, wanted.prefix)
+        self.spent.listen(self._hear_spent)
+        answers = RedisAnswers(redis, wanted.prefix)
+        self.answers = SharedAnswers(answers, start=self.ensure)
+        answers.on_dropped = self.answers.hear_dropped
+        self._connections: list[SharedConnection] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._rates: list[SharedRate] = []
         self._links: list[BreakerLink] = []
         self._breakers.listen(self._hear)
@@ -42,6 +62,8 @@ class SharedState:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._heart: asyncio.Task[None] | None = None
         self._lost_at: float | None = None
+        self._is_coming_up = False
+        self._left_behind: list[object] = []
         #: How many processes share, as far as is known.
         self.processes = wanted.processes
 
@@ -49,7 +71,34 @@ class SharedState:
         """Make the shared limit of a connection."""
         made = SharedRate(name, spans, self._leases, process=self._process, clock=self._ports.clock, start=self.ensure)
         self._rates.append(made)
+        if self._lost_at is not None:
+            self._part(made)
         return made
+
+    def add(self, connection: SharedConnection) -> None:
+        """Let a connection hear what others learn of its vendor's limits."""
+        self._connections.append(connection)
+
+    async def tell_what_is_spent(self, connection: SharedConnection) -> None:
+        """Let a connection know what others were told before it was there."""
+        for spent in await self.spent.learn(connection.name):
+            connection.hear_spent(spent)
+
+    def tell_spent(self, spent: Spent) -> None:
+        """Tell the others, beside the call; where that fails, each learns it from its own next answer."""
+        if self.redis.is_up:
+            task = asyncio.get_running_loop().create_task(self._tell_spent(spent))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _tell_spent(self, spent: Spent) -> None:
+        with suppress(errors.StorageError):  # who keeps the connection tells of it
+            await self.spent.tell(spent)
+
+    def _hear_spent(self, spent: Spent) -> None:
+        for connection in self._connections:
+            if connection.name == spent.key:
+                connection.hear_spent(spent)
 
     def link(self, name: str, breaker: SharedBreaker) -> BreakerLink:
         """Tie the breaker of a connection to the others'."""
@@ -57,13 +106,19 @@ class SharedState:
         self._links.append(made)
         return made
 
-    async def forget(self, rate: SharedRate | None, link: BreakerLink) -> None:
+    async def forget(self, connection: SharedConnection, rate: SharedRate | None, link: BreakerLink) -> None:
         """Give back what one connection has leased, and tie its breaker to nobody."""
+        self._connections = [each for each in self._connections if each is not connection]
         self._links = [each for each in self._links if each is not link]
         self._rates = [each for each in self._rates if each is not rate]
         await link.close()
         if rate is not None:
             await rate.close()
+
+    @property
+    def is_sharing(self) -> bool:
+        """Whether the store is there, and everything that was there when it came is shared."""
+        return self.redis.is_up and not self._is_coming_up
 
     @property
     def is_begun(self) -> bool:
@@ -92,6 +147,8 @@ class SharedState:
         """Give back what is leased, say goodbye, and close."""
         if self._loop is not asyncio.get_running_loop():
             return
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         for link in self._links:
             await link.close()
         for rate in self._rates:
@@ -109,6 +166,8 @@ class SharedState:
         self.redis.disown()
         self._process = self._ports.ids()
         self._loop = self._heart = self._lost_at = None
+        self._left_behind += self._tasks
+        self._tasks = set()
         for rate in self._rates:
             rate.disown(self._process)
         for link in self._links:
@@ -116,9 +175,19 @@ class SharedState:
 
     async def _come_up(self) -> None:
         """Share again; whatever fails here is another loss."""
+        self._is_coming_up = True
+        try:
+            await self._share_again()
+        finally:
+            self._is_coming_up = False
+
+    async def _share_again(self) -> None:
         await self._count()
         for link in self._links:
             await link.join()
+        for connection in self._connections:
+            await self.tell_what_is_spent(connection)
+        await self.answers.heal()
         await self.quotas.heal()
         for rate in self._rates:
             await rate.share()
@@ -142,10 +211,14 @@ class SharedState:
         for link in self._links:
             link.part()
         for rate in self._rates:
-            if self._wanted.on_loss == "refuse":
-                rate.refuse()
-            else:
-                rate.go_alone(self.processes)
+            self._part(rate)
+
+    def _part(self, rate: SharedRate) -> None:
+        """Have a limit go on without the store, as the settings say."""
+        if self._wanted.on_loss == "refuse":
+            rate.refuse()
+        else:
+            rate.go_alone(self.processes)
 
     async def _beat(self) -> None:
         while True:
@@ -165,6 +238,7 @@ class SharedState:
 class SharedConnection(Connection):
     """A connection whose limit and breaker are those of every process."""
 
+    breaker: SharedBreaker
     _state: SharedState
     _link: BreakerLink
     _shared_rate: SharedRate | None = None
@@ -173,18 +247,51 @@ class SharedConnection(Connection):
         """Share, under this connection's name."""
         assert isinstance(self.breaker, SharedBreaker)  # noqa: S101  # it was built to be shared
         self._state = state
+        state.add(self)
         self._link = state.link(self.name, self.breaker)
         self._shared_rate = state.rate(self.name, spans) if spans else None
 
+    @property
+    def _is_new(self) -> bool:
+        """Whether it was made, by a reload, when the store was there already, and does not share yet."""
+        return self.breaker.is_alone and self._state.is_sharing
+
+    async def _join(self) -> None:
+        """Share what the others share; the breaker last, for by it we know that we do."""
+        with suppress(errors.StorageError):  # it was lost this moment, and who keeps the connection says what holds
+            if self._shared_rate is not None and not self._shared_rate.is_shared:
+                await self._shared_rate.share()
+            await self._state.tell_what_is_spent(self)
+            await self._link.join()
+
+    def hear_spent(self, spent: Spent) -> None:
+        """Send nothing for as long as a limit is used up, which another process was told of."""
+        if self.learned is not None:
+            self._keep_learned(self.learned, under_way=self.concurrency.limit - self.concurrency.free)
+            told = UsedUp(spent.name, spent.left_s, spent.fresh, spent.span_s)
+            self.learned.hear(told, self._clock.monotonic())
+
+    def _tell_used_up(self, used_up: Sequence[UsedUp]) -> None:
+        for each in used_up:
+            self._state.tell_spent(Spent(key=self.name, **each._asdict()))
+
     async def part(self) -> None:
         """Share no longer: another connection has this one's name now, or none has."""
-        await self._state.forget(self._shared_rate, self._link)
+        await self._state.forget(self, self._shared_rate, self._link)
 
-    def try_admit(self, now: float, is_background: bool = False) -> Lease | None:
+    async def hold(self, state: Hold | None) -> None:
+        """Hold the circuit by hand, for every process; while the store is lost, for this one until it is back."""
+        await self._state.ensure()
+        if self._is_new:
+            await self._join()
+        await super().hold(state)
+        await self._link.close()
+
+    def try_admit(self, now: float, call: Call, request: Request) -> Lease | None:
         """Take leave at once, where nothing stands against it and the store is there, or known not to be."""
-        if not self._state.is_begun:
+        if not self._state.is_begun or self._is_new:
             return None
-        lease = super().try_admit(now, is_background)
+        lease = super().try_admit(now, call, request)
         if lease is None or self._shared_rate is None or self._shared_rate.admit():
             return lease
         if self.rate is not None:
@@ -192,11 +299,13 @@ class SharedConnection(Connection):
         self.leave_line()
         return None
 
-    async def admit(self, *, remaining_s: float, is_last: bool, cost: float, is_background: bool) -> Lease:
+    async def admit(self, call: Call, request: Request, *, remaining_s: float, is_last: bool) -> Lease:
         """Take leave for one attempt, as every connection does; the first waits until the store is there or not."""
         await self._state.ensure()
+        if self._is_new:
+            await self._join()
         await self._link.prepare()
-        return await super().admit(remaining_s=remaining_s, is_last=is_last, cost=cost, is_background=is_background)
+        return await super().admit(call, request, remaining_s=remaining_s, is_last=is_last)
 
     async def _take_turn(self, longest_wait_s: float, *, is_background: bool) -> float:
         rate, waited_s = self._shared_rate, 0.0
@@ -214,7 +323,7 @@ class SharedConnection(Connection):
 def open_state(wanted: config.State, *, source: str, sources: Sources, ports: Ports) -> SharedState | None:
     """Build what is shared, or None where nothing is; raise `ConfigError` naming the file and the key."""
     if wanted.url is None:
-        for key in ("password", "ca_file"):
+        for key in ("password", "ca_file", "cache_key"):
             if getattr(wanted, key) is not None:
                 raise errors.InvalidSettingError(
                     f"{source}: state.{key} is set, but state.url is not.", hint="Set state.url, or take it out."
@@ -228,4 +337,15 @@ def open_state(wanted: config.State, *, source: str, sources: Sources, ports: Po
         redis = Redis(options, clock=ports.clock, random=ports.random)
     except errors.InvalidSettingError as error:  # it names the setting
         raise errors.InvalidSettingError(f"{source}: {error.message}", hint=error.hint) from None
-    return SharedState(redis, wanted, ports=ports)
+    return SharedState(redis, wanted, ports=ports, cache_key=_cache_key(wanted, source, sources))
+
+
+def _cache_key(wanted: config.State, source: str, sources: Sources) -> bytes | None:
+    if wanted.cache_key is None:
+        return None
+    secret = resolve(wanted.cache_key, sources, where=f"{source}: state.cache_key").reveal()
+    if len(secret) < _SHORTEST_KEY:
+        raise errors.InvalidSettingError(
+            f"{source}: state.cache_key is shorter than {_SHORTEST_KEY} characters.", hint="Use `openssl rand -hex 32`."
+        )
+    return sha256(secret.encode()).digest()

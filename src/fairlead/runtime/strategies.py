@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import inf
 
 import msgspec
 
 from fairlead import errors
 from fairlead.config import policies as config
 from fairlead.config import settings
+from fairlead.model.ports import Clock
 from fairlead.resilience.adaptive import AdaptiveLimit, AdaptiveOptions
 from fairlead.resilience.breaker import Breaker, BreakerOptions, OnChange
 from fairlead.resilience.budget import Budget, BudgetOptions
 from fairlead.resilience.chaos import Chaos, Corrupt, Damage, Delay, Fail, Fault, LoseAnswer, Rule
 from fairlead.resilience.concurrency import Concurrency
+from fairlead.resilience.fair import FairLine
 from fairlead.resilience.health import Health, HealthOptions, OnTurn
 from fairlead.resilience.hedge import Hedge, HedgeOptions
+from fairlead.resilience.keyed import KeyedLimit
 from fairlead.resilience.learned import Learned
+from fairlead.resilience.line import Line
 from fairlead.resilience.quota import Allowance, Quota
 from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
 from fairlead.resilience.shared_breaker import SharedBreaker
 from fairlead.resilience.windows import Gcra, SlidingWindow, Window
 from fairlead.runtime.care import FAILURES
-from fairlead.runtime.policy import Strategies
+from fairlead.runtime.policy import Lining, Strategies
 from fairlead.spec.provider import Plan, Provider, QuotaReset
 from fairlead.storage.leases import Span
 from fairlead.storage.quotas import MemoryQuotas, QuotaStore
@@ -50,6 +55,11 @@ def build_strategies(
 ) -> Strategies:
     """Return what stands between calls and a vendor; raise `InvalidSettingError` naming the key of what cannot be."""
     refuse_impossible(wanted, where)
+    if surroundings.is_shared and lining_of(wanted):
+        raise errors.InvalidSettingError(
+            f"{where}.rates has limits with per or counts, which each process would keep for itself.",
+            hint="Take per and counts out, or state.url.",
+        )
     try:
         return _build(name, wanted, provider, plan, surroundings)
     except errors.InvalidSettingError as error:  # it names the setting
@@ -128,6 +138,7 @@ def refuse_impossible(wanted: settings.Connection, where: str) -> None:
         )
     if wanted.rate and wanted.rates:
         raise errors.InvalidSettingError(f"{where} has both rate and rates.", hint="Put them all into rates.")
+    refuse_unkeepable(_given_rates(wanted), where)
     if wanted.hedge and wanted.hedge.min_s >= times.attempt_s:
         raise errors.InvalidSettingError(
             f"{where}.hedge.min_s ({wanted.hedge.min_s:g} s) is not below timeouts.attempt_s ({times.attempt_s:g} s).",
@@ -146,6 +157,24 @@ def refuse_impossible(wanted: settings.Connection, where: str) -> None:
         )
 
 
+def refuse_unkeepable(rates: Sequence[config.Rate], where: str) -> None:
+    """Raise `InvalidSettingError` for limits of keys that contradict each other."""
+    if len({each.per for each in rates if each.per}) > 1:
+        raise errors.InvalidSettingError(
+            f"{where}.rates has limits per tenant and per operation.", hint="Choose one of them: there is one line."
+        )
+    if len({each.counts for each in rates}) > 1:
+        raise errors.InvalidSettingError(
+            f"{where}.rates counts requests in one limit and points in another.",
+            hint='Set counts = "points" in all of them, or in none.',
+        )
+    if any(each.per and each.reserve for each in rates):
+        raise errors.InvalidSettingError(
+            f"{where}.rates has a limit with both per and reserve.",
+            hint="Set the reserve of the limit that all of them share.",
+        )
+
+
 def _build(
     name: str,
     wanted: settings.Connection,
@@ -158,16 +187,19 @@ def _build(
         BudgetOptions(share=retry.budget.share, floor_per_s=retry.budget.floor_per_s, burst=retry.budget.burst)
     )
     windows = [] if surroundings.is_shared else _windows(wanted, plan)
+    is_lined = lining_of(wanted) is not None
     breaker = SharedBreaker if surroundings.is_shared else Breaker
     most = min((each.requests for each in _rates(wanted, plan)), default=None)
-    learned = (Learned() if most is None else Learned(most=most)) if wanted.learn_limits else None
+    # A vendor that counts points says what is left in points, and Learned counts requests.
+    learns = wanted.learn_limits and not any(each.counts == "points" for each in _given_rates(wanted))
+    learned = (Learned() if most is None else Learned(most=most)) if learns else None
     return Strategies(
         health=Health(_health_options(wanted.health), on_turn=surroundings.on_health),
         retry=Retry(max_attempts=retry.max_attempts, base_s=retry.base_s, cap_s=retry.cap_s),
         budget=budget,
         breaker=breaker(_breaker_options(wanted), on_change=surroundings.on_breaker),
         concurrency=_concurrency(concurrency),
-        rate=RateLimit(*windows) if windows else None,
+        rate=RateLimit(*windows) if windows or is_lined else None,
         learned=learned,
         quota=_quota(name, wanted, provider, plan, surroundings.quotas or MemoryQuotas()),
         hedge=Hedge(budget, HedgeOptions(share=wanted.hedge.share, min_s=wanted.hedge.min_s)) if wanted.hedge else None,
@@ -208,10 +240,39 @@ def _concurrency(wanted: config.Concurrency) -> Concurrency:
     return Concurrency(limit=wanted.limit, queue=wanted.queue, queue_s=wanted.queue_s, adaptive=adaptive)
 
 
+def _given_rates(wanted: settings.Connection) -> list[config.Rate]:
+    return [wanted.rate] if wanted.rate else wanted.rates
+
+
+def lining_of(wanted: settings.Connection) -> Lining | None:
+    """Return how calls stand in line, or None where no limit knows keys or points."""
+    given = _given_rates(wanted)
+    per = next((each.per for each in given if each.per), None)
+    counts_points = any(each.counts == "points" for each in given)
+    return Lining(per=per or "tenant", counts_points=counts_points) if per or counts_points else None
+
+
+def build_line(
+    wanted: settings.Connection, plan: Plan | None, rate: RateLimit, concurrency: Concurrency, clock: Clock
+) -> Line:
+    """Build the line in front of a connection; the limit of each key is a bucket, so that a key costs some bytes."""
+    shapes = [
+        Gcra(each.requests, each.per_s, burst=each.burst) if each.burst else Gcra.paced(each.requests, each.per_s)
+        for each in _given_rates(wanted)
+        if each.per
+    ]
+    given = concurrency_of(wanted, plan)
+    queue_s = inf if given.queue_s is None else given.queue_s
+    fair = FairLine(rate, KeyedLimit(*shapes) if shapes else None)
+    return Line(fair, concurrency, clock=clock, queue=given.queue, queue_s=queue_s)
+
+
 def _rates(wanted: settings.Connection, plan: Plan | None) -> list[config.Rate]:
     """Return the limits that hold: the settings', or the plan's."""
-    if wanted.rate or wanted.rates:
-        return [wanted.rate] if wanted.rate else wanted.rates
+    given = _given_rates(wanted)
+    shared = [each for each in given if each.per is None]
+    if shared or (given and plan is None):
+        return shared
     return [] if plan is None else [config.Rate(requests=plan.requests, per_s=plan.per_s, burst=plan.burst)]
 
 

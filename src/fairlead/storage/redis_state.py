@@ -15,13 +15,15 @@ from fairlead.storage import scripts
 from fairlead.storage.breakers import OnPublished, Proposal, Shared
 from fairlead.storage.leases import Ask, Grant, Span
 from fairlead.storage.redis import Redis
+from fairlead.storage.spent import OnSpent, Spent
 
 Now = Callable[[], float]
 # A process that has been silent for so long is not counted any more.
 SILENT_S = 15.0
 
 
-def _time(now: Now | None) -> str:
+def time_of(now: Now | None) -> str:
+    """Return the time as scripts take it: nothing, unless a test gives it."""
     return "" if now is None else f"{now():.9f}"
 
 
@@ -35,7 +37,7 @@ class RedisLeases:
 
     async def lease(self, key: str, spans: Sequence[Span], ask: Ask) -> Grant:
         """Settle and lease."""
-        args: list[str | float] = [_time(self._now), ask.process, ask.least, ask.waiting, ask.ahead, ask.patience_s]
+        args: list[str | float] = [time_of(self._now), ask.process, ask.least, ask.waiting, ask.ahead, ask.patience_s]
         args += [ask.least_s, ask.epoch, len(spans)]
         for span in spans:
             args += [span.amount, span.per_s]
@@ -68,7 +70,7 @@ class RedisBreakers:
         answer = await self._redis.run(
             scripts.PROPOSE,
             [self._key(key)],
-            _time(self._now),
+            time_of(self._now),
             key,
             proposal.state,
             proposal.generation,
@@ -82,13 +84,13 @@ class RedisBreakers:
 
     async def learn(self, key: str) -> Shared:
         """Look it up."""
-        answer = await self._redis.run(scripts.LEARN, [self._key(key)], _time(self._now), key)
+        answer = await self._redis.run(scripts.LEARN, [self._key(key)], time_of(self._now), key)
         return msgspec.json.decode(answer, type=Shared)
 
     async def lease_probe(self, key: str, generation: int, process: str, lease_s: float) -> int:
         """Lease it, if it is free."""
         keys = [self._key(key), f"{self._prefix}:probe:{{{key}}}"]
-        return int(await self._redis.run(scripts.PROBE, keys, _time(self._now), generation, process, lease_s))
+        return int(await self._redis.run(scripts.PROBE, keys, time_of(self._now), generation, process, lease_s))
 
     def listen(self, handler: OnPublished) -> None:
         """Add a handler."""
@@ -102,6 +104,45 @@ class RedisBreakers:
 
     def _key(self, key: str) -> str:
         return f"{self._prefix}:breaker:{{{key}}}"
+
+
+class RedisSpent:
+    """What is used up of limits (see `storage/spent.py`)."""
+
+    def __init__(self, redis: Redis, prefix: str, *, now: Now | None = None) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._now = now
+        self._channel = f"{prefix}:spent"
+        self._handlers: list[OnSpent] = []
+        redis.listen(self._channel, self._hear)
+
+    async def tell(self, spent: Spent) -> None:
+        """Remember and publish."""
+        text = msgspec.json.encode(spent)
+        args = (time_of(self._now), spent.name, f"{spent.left_s:.6f}", text, self._channel)
+        await self._redis.run(scripts.SPENT_TELL, [self._key(spent.key)], *args)
+
+    async def learn(self, key: str) -> Sequence[Spent]:
+        """Look it up."""
+        told = await self._redis.run(scripts.SPENT_LEARN, [self._key(key)], time_of(self._now))
+        pairs = zip(told[::2], told[1::2], strict=True)
+        return [
+            msgspec.structs.replace(msgspec.json.decode(text, type=Spent), left_s=float(left)) for left, text in pairs
+        ]
+
+    def listen(self, handler: OnSpent) -> None:
+        """Add a handler."""
+        self._handlers.append(handler)
+
+    def _hear(self, payload: bytes) -> None:
+        with suppress(msgspec.DecodeError):  # whoever else publishes there says nothing to us
+            told = msgspec.json.decode(payload, type=Spent)
+            for handler in self._handlers:
+                handler(told)
+
+    def _key(self, key: str) -> str:
+        return f"{self._prefix}:spent:{{{key}}}"
 
 
 class RedisQuotas:
@@ -141,7 +182,7 @@ class RedisProcesses:
 
     async def beat(self, process: str) -> int:
         """Say that this one is there; return how many are."""
-        return int(await self._redis.run(scripts.BEAT, [self._key], _time(self._now), process, SILENT_S))
+        return int(await self._redis.run(scripts.BEAT, [self._key], time_of(self._now), process, SILENT_S))
 
     async def leave(self, process: str) -> None:
         """Say that this one goes."""

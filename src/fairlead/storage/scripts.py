@@ -1,12 +1,12 @@
-"""What Redis does in one step, in Lua 5.1. Each script is the twin of a driver in memory, which explains it."""
+"""What Redis does in one step, in Lua 5.1. Each script has a twin in Python, of the tests or for one process."""
 
 from __future__ import annotations
 
 from fairlead.storage import leases as port
 from fairlead.storage.redis import Script
 
-# The server's clock in seconds, unless a test gives the time as the first argument.
-_NOW = """
+#: The server's clock in seconds, unless a test gives the time as the first argument.
+NOW = """
 local now = tonumber(ARGV[1])
 if not now then
   local time = redis.call('TIME')
@@ -14,7 +14,7 @@ if not now then
 end
 """
 
-# `_Log` of storage/leases.py: `s` the slots in order, `p` their points, `u` the sum.
+# `_Log` of tests/memory_leases.py: `s` the slots in order, `p` their points, `u` the sum.
 _LOG = f"""
 local ROUNDING = {port.ROUNDING}
 local function grain(span) return span.per_s * {port.GRAIN} end
@@ -66,7 +66,7 @@ end
 #: then amount and per_s of each, then number, spent, age_s and 0 or 1 of each report. Answers epoch, number, points,
 #: starts_in_s and lasts_s, as text.
 LEASE = Script(
-    _NOW
+    NOW
     + _LOG
     + f"""
 local process = ARGV[2]
@@ -184,7 +184,7 @@ end
 #: KEYS: the breaker. ARGV: now or '', the key, state, generation, open_for_s, cause, probe, 0 or 1 for by hand, the
 #: channel. Answers what holds, as JSON.
 PROPOSE = Script(
-    _NOW
+    NOW
     + _BREAKER
     + """
 local holds = redis.call('HMGET', KEYS[1], 'generation', 'probe')
@@ -200,11 +200,11 @@ return text
 )
 
 #: KEYS: the breaker. ARGV: now or '', the key. Answers what holds, as JSON.
-LEARN = Script(_NOW + _BREAKER + "return told()")
+LEARN = Script(NOW + _BREAKER + "return told()")
 
 #: KEYS: the breaker, the last number of a probe. ARGV: now or '', generation, process, lease_s. Answers a number, or 0.
 PROBE = Script(
-    _NOW
+    NOW
     + """
 local holds = redis.call('HMGET', KEYS[1], 'generation', 'until', 'probe', 'holder', 'probe_until')
 local is_free = tonumber(holds[3] or '0') == 0 or tonumber(holds[5] or '0') <= now or holds[4] == ARGV[3]
@@ -218,7 +218,7 @@ return number
 
 #: KEYS: the processes. ARGV: now or '', this one, the seconds after which one that is silent is gone. Answers how many.
 BEAT = Script(
-    _NOW
+    NOW
     + """
 redis.call('ZADD', KEYS[1], now, ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[3]))
@@ -262,3 +262,35 @@ QUOTA_CORRECT = Script(_QUOTA + "if points > 0 or counts[ARGV[1]] then count(poi
 QUOTA_RAISE = Script(_QUOTA + "if points > used then count(points - used) end return 1")
 #: Answers the sum, as text.
 QUOTA_USED = Script(_QUOTA + "return string.format('%.17g', used)")
+
+#: KEYS: what is used up of one connection's limits. ARGV: now or '', the limit, left_s, what to publish and keep, the
+#: channel. A hash of the limit to its end and that text.
+SPENT_TELL = Script(
+    NOW
+    + """
+local left = tonumber(ARGV[3])
+local keep = math.max(math.ceil(left * 1000), 1)
+redis.call('HSET', KEYS[1], ARGV[2], string.format('%.6f', now + left) .. ' ' .. ARGV[4])
+if redis.call('PTTL', KEYS[1]) < keep then redis.call('PEXPIRE', KEYS[1], keep) end
+redis.call('PUBLISH', ARGV[5], ARGV[4])
+return 1
+"""
+)
+#: KEYS: the same. ARGV: now or ''. Answers the seconds left and the text of each, in turn; what is over goes.
+SPENT_LEARN = Script(
+    NOW
+    + """
+local all, told = redis.call('HGETALL', KEYS[1]), {}
+for at = 1, #all, 2 do
+  local space = string.find(all[at + 1], ' ')
+  local left = tonumber(string.sub(all[at + 1], 1, space - 1)) - now
+  if left > 0 then
+    table.insert(told, string.format('%.6f', left))
+    table.insert(told, string.sub(all[at + 1], space + 1))
+  else
+    redis.call('HDEL', KEYS[1], all[at])
+  end
+end
+return told
+"""
+)

@@ -24,6 +24,7 @@ from fairlead.config.settings import Settings
 from fairlead.model.call import Ref
 from fairlead.model.deadline import Deadline
 from fairlead.observe.events import ConfigReloaded
+from fairlead.resilience.breaker import Hold, State
 from fairlead.resilience.chaos import Chaos
 from fairlead.runtime.fairlead import Fairlead as AsyncFairlead
 from fairlead.runtime.handlers import F
@@ -79,6 +80,10 @@ class Fairlead:
     def invalidate(self, *tags: Ref | str) -> int:
         """Forget the kept answers that have any of the tags; return how many were. See the asynchronous face."""
         return BACKGROUND.run(lambda: self._fl.invalidate(*tags))
+
+    def hold_circuit(self, connection: str, state: Hold | None) -> State:
+        """Hold a circuit `open` or `closed` by hand, or with None let it decide. See the asynchronous face."""
+        return BACKGROUND.run(lambda: self._fl.hold_circuit(connection, state))
 
     def reload(self, settings: Settings, *, source: str = "configuration") -> ConfigReloaded:
         """Put new settings in force. Where they are wrong, raise `ConfigError` and change nothing."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from itertools import count
 
 from conformance.resilience.subject import Guard, VendorBusyError, VendorFailedError, Work, WrongRequestError
 from fairlead import errors
 from fairlead.model.message import Request
 from scripted import RESET, SOUP, Answered, World, answer, build_world, plain, recipes, route
+from timers import HeldClock
 
 # No call of these cases is to end for want of time, but where it could wait for a circuit.
 _LONG_S, _SHORT_S = 1e7, 0.01
@@ -41,6 +42,37 @@ class Engine:
 
     def rate(self, *, requests: int, per_s: float) -> Guard:
         return self._guard(f"rate = {{ requests = {requests}, per_s = {per_s} }}\n{_WIDE_OPEN}", _LONG_S)
+
+    def limited_retry(self, *, attempts: int, requests: int, per_s: float) -> Guard:
+        settings = f"retry = {{ max_attempts = {attempts}, base_s = 0.001, cap_s = 0.002 }}"
+        return self._guard(f"rate = {{ requests = {requests}, per_s = {per_s} }}\n{settings}\n{_WIDE_OPEN}", _LONG_S)
+
+    def keyed_rate(self, *, requests: int, per_s: float) -> Callable[[str], Guard]:
+        limit = f'{{ requests = {requests}, per_s = {per_s}, burst = {requests}, per = "tenant" }}'
+        works: dict[str, Work] = {}
+
+        async def exchange(work: Work) -> Answered:
+            return answer(200, {"said": await work()})
+
+        def vendor(request: Request) -> Awaitable[Answered]:
+            return exchange(works[request.path])
+
+        # One place, so that who waits for a turn would be seen to hold it.
+        settings = f"rates = [{limit}]\nconcurrency = {{ limit = 1 }}"
+        world = build_world(plain(settings=settings), {"shop": vendor}, clock=HeldClock())
+        self._worlds.append(world)
+        http, numbers = world.fl.http("shop"), count()
+
+        def of(key: str) -> Guard:
+            async def guarded(work: Work) -> str:
+                path = f"/{next(numbers)}"
+                works[path] = work
+                got = await http.get(path, deadline_s=_LONG_S, tenant=key)
+                return str(got.json()["said"])
+
+            return guarded
+
+        return of
 
     def share(self) -> Guard:
         works: list[Work] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from conformance.resilience.subject import Guard, VendorBusyError, Work
 
@@ -98,6 +99,30 @@ class Naive:
             return await work()
 
         return guarded
+
+    def limited_retry(self, *, attempts: int, requests: int, per_s: float) -> Guard:
+        limited, retried = self.rate(requests=requests, per_s=per_s), self.retry(attempts=attempts)
+
+        async def guarded(work: Work) -> str:
+            return await limited(lambda: retried(work))
+
+        return guarded
+
+    def keyed_rate(self, *, requests: int, per_s: float) -> Callable[[str], Guard]:  # noqa: ARG002  # it waits for ever
+        used: dict[str, int] = {}
+        one_at_a_time = asyncio.Lock()
+
+        def of(key: str) -> Guard:
+            async def guarded(work: Work) -> str:
+                async with one_at_a_time:
+                    used[key] = used.get(key, 0) + 1
+                    if used[key] > requests:
+                        await asyncio.get_running_loop().create_future()
+                return await work()
+
+            return guarded
+
+        return of
 
     def share(self) -> Guard:
         running: list[asyncio.Task[str]] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from random import Random
 
 from conformance.resilience.subject import Guard, VendorBusyError, VendorFailedError, Work, WrongRequestError
@@ -10,9 +12,10 @@ from fairlead.resilience.breaker import Breaker, BreakerOptions
 from fairlead.resilience.budget import AFTER_REFUSAL, Budget
 from fairlead.resilience.coalesce import Coalescing
 from fairlead.resilience.concurrency import Concurrency
+from fairlead.resilience.keyed import KeyedLimit
 from fairlead.resilience.rate import RateLimit
 from fairlead.resilience.retry import Retry
-from fairlead.resilience.windows import SlidingWindow
+from fairlead.resilience.windows import Gcra, SlidingWindow
 from timers import Timers
 
 
@@ -91,6 +94,31 @@ class Strategies:
             return await work()
 
         return guarded
+
+    def limited_retry(self, *, attempts: int, requests: int, per_s: float) -> Guard:
+        limited, retried = self.rate(requests=requests, per_s=per_s), self.retry(attempts=attempts)
+
+        async def guarded(work: Work) -> str:
+            return await retried(lambda: limited(work))
+
+        return guarded
+
+    def keyed_rate(self, *, requests: int, per_s: float) -> Callable[[str], Guard]:
+        machine = KeyedLimit(Gcra(requests, per_s))
+
+        def of(key: str) -> Guard:
+            async def guarded(work: Work) -> str:
+                wait_s = machine.admit(key, self._timers.now, longest_wait_s=600.0)
+                assert wait_s is not None
+                if wait_s:
+                    turn = asyncio.get_running_loop().create_future()
+                    self._timers.later(wait_s, lambda: turn.set_result(None))
+                    await turn
+                return await work()
+
+            return guarded
+
+        return of
 
     def share(self) -> Guard:
         machine = Coalescing()

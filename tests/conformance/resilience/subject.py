@@ -52,6 +52,14 @@ class Subject(Protocol):
         """Let so many begin in any such time; who comes too early waits for a turn."""
         ...
 
+    def limited_retry(self, *, attempts: int, requests: int, per_s: float) -> Guard:
+        """Try again after a failure, and let so many tries begin in any such time."""
+        ...
+
+    def keyed_rate(self, *, requests: int, per_s: float) -> Callable[[str], Guard]:
+        """Give each key so many in any such time, with one object for all of them."""
+        ...
+
     def share(self) -> Guard:
         """Answer all who ask at the same time by one request; the first one's work is done."""
         ...

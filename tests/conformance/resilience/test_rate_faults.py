@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
-from conformance.resilience.subject import Guard, Subject
-from conformance.resilience.vendor import Vendor
+from conformance.resilience.subject import Guard, Subject, VendorFailedError
+from conformance.resilience.vendor import Vendor, start, turns
 
 LIMIT, PER_S = 10, 1.0
 # What the clock of a limiter may round away.
@@ -54,3 +56,36 @@ async def test_a_wall_clock_that_is_set_moves_the_turns(subject: Subject, step_s
     subject.step_wall(step_s)
     seen += await begun(subject, guard, LIMIT)
     assert PER_S / 4 < seen[-1] - seen[0] < PER_S * 3
+
+
+async def test_retries_bypass_the_limiter(subject: Subject) -> None:
+    """A retry is a request: the vendor counts it, so the limiter must."""
+    guard = subject.limited_retry(attempts=3, requests=LIMIT, per_s=PER_S)
+    seen: list[float] = []
+
+    async def failing() -> str:
+        seen.append(subject.now())
+        raise VendorFailedError("failed")
+
+    for _ in range(LIMIT):
+        with suppress(Exception):  # whichever error a library ends with
+            await guard(failing)
+    assert len(seen) > LIMIT, "nothing was tried again"
+    assert most_in_a_window(seen) <= LIMIT
+
+
+async def test_one_key_waits_behind_another_that_is_blocked(subject: Subject) -> None:
+    keyed = subject.keyed_rate(requests=1, per_s=60.0)
+    blocked, other = keyed("a"), keyed("b")
+    assert await blocked(Vendor()) == "served"
+    waiting = start(blocked, Vendor())
+    await turns()
+    vendor = Vendor()
+    since = subject.now()
+    free = start(other, vendor)
+    await turns()
+    asked, waited_s = vendor.asked, subject.now() - since
+    for task in (*waiting, *free):
+        task.cancel()
+    assert asked == 1
+    assert waited_s < 1

@@ -10,8 +10,9 @@ import pytest
 from fairlead.errors import StorageError
 from fairlead.resilience.breaker import BreakerOptions, State
 from fairlead.resilience.shared_breaker import BreakerLink, SharedBreaker
-from fairlead.storage.breakers import MemoryBreakers, Proposal, Shared
+from fairlead.storage.breakers import Proposal, Shared
 from fairlead.testing.clock import FakeClock
+from memory_breakers import MemoryBreakers
 
 OPTIONS = BreakerOptions(window=4, min_attempts=2, open_s=5.0, max_open_s=60.0, lease_s=30.0)
 

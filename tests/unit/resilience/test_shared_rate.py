@@ -7,8 +7,9 @@ import pytest
 
 from fairlead.errors import StateLostError, StorageError
 from fairlead.resilience.shared_rate import SharedRate
-from fairlead.storage.leases import Ask, Grant, MemoryLeases, Span
+from fairlead.storage.leases import Ask, Grant, Span
 from fairlead.testing.clock import FakeClock
+from memory_leases import MemoryLeases
 from timers import Timers
 
 
