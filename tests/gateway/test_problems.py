@@ -36,6 +36,7 @@ STATUSES = {
     errors.UnknownRouteError: 404,
     errors.UnknownCallError: 404,
     errors.KeyReusedError: 422,
+    errors.SuppressedError: 422,
     errors.CallCancelledError: 503,
     errors.SignatureError: 403,
     errors.WebhookError: 403,

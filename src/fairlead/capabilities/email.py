@@ -191,6 +191,8 @@ class EmailReceipt(Answer, frozen=True, kw_only=True):
 
     ref: Ref
     recipients: tuple[RecipientReceipt, ...] = ()
+    #: It may have been sent before, too: nobody knew, and the caller preferred a second one to none.
+    is_resent: bool = False
 
 
 class EmailStatus(Answer, frozen=True, kw_only=True):

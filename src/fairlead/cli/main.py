@@ -26,6 +26,7 @@ COMMANDS = {
     "calls": "Look at the calls that are kept, and decide on them.",
     "serve": "Run the gateway.",
     "webhooks": "See what vendors sent, have it handled again, and receive it while developing.",
+    "email": "Look after what concerns email: who may not be written to.",
     "fake": "Run a stand-in for a vendor, to be broken at will.",
     "completion": "Print the script that completes commands in a shell.",
 }

@@ -14,6 +14,7 @@ FairleadError
 │   ├── UnknownRouteError
 │   ├── UnknownCallError
 │   ├── KeyReusedError                  the idempotency key stands for another request
+│   ├── SuppressedError                 all whom it would go to have bounced or complained
 │   ├── SignatureError                  the caller did not sign it with a key that we know
 │   └── UnsupportedFeatureError         this vendor lacks what was asked
 ├── RejectedError                   we refused; nothing was sent
@@ -100,6 +101,7 @@ from fairlead.errors.usage import (
     InvalidArgumentError,
     KeyReusedError,
     SignatureError,
+    SuppressedError,
     UnknownCallError,
     UnknownConnectionError,
     UnknownProviderError,
@@ -143,6 +145,7 @@ __all__ = [
     "SignatureError",
     "StateLostError",
     "StorageError",
+    "SuppressedError",
     "ThrottledError",
     "TransportError",
     "UnavailableError",

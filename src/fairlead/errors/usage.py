@@ -48,6 +48,12 @@ class KeyReusedError(UsageError):
     code = "key_reused"
 
 
+class SuppressedError(UsageError):
+    """All whom it would go to have bounced or complained; nothing was sent."""
+
+    code = "suppressed"
+
+
 class SignatureError(UsageError):
     """The signature of the request does not hold."""
 

@@ -21,6 +21,7 @@ STATUSES: tuple[tuple[type[errors.FairleadError], int], ...] = (
     (errors.UnknownRouteError, 404),
     (errors.UnknownCallError, 404),
     (errors.KeyReusedError, 422),
+    (errors.SuppressedError, 422),
     (errors.UnsupportedFeatureError, 501),
     (errors.SignatureError, 403),
     (errors.WebhookError, 403),

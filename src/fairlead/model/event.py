@@ -32,6 +32,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: float | None = None
     #: The vendor's id of what it is about, as the receipt of the call had it.
     subject: str | None = None
+    #: Our id of the call that began it, where that was sent along in the vendor's metadata.
+    call: str | None = None
     #: Whom it was sent to: an address, a number.
     recipient: str | None = None
     data: msgspec.Struct | None = None

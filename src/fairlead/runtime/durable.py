@@ -13,6 +13,7 @@ from fairlead.config.sources import Sources
 from fairlead.config.storage import Storage
 from fairlead.config.webhooks import Webhooks
 from fairlead.runtime.connection import Connection
+from fairlead.runtime.consequences import Consequences, Settle
 from fairlead.runtime.deliver import EVENT, Deliver
 from fairlead.runtime.desk import Desk
 from fairlead.runtime.forward import build_forwards
@@ -20,7 +21,6 @@ from fairlead.runtime.handlers import Handler, Handlers
 from fairlead.runtime.http import HttpFacade
 from fairlead.runtime.inbox import NONCE, Inbox
 from fairlead.runtime.lookup import Lookups
-from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
 from fairlead.runtime.rejects import Rejects
 from fairlead.runtime.schedules import TASK, Schedules
@@ -39,12 +39,12 @@ class Durable:
         desk: Desk,
         source: str,
         sources: Sources,
-        ports: Ports,
         find_connection: Callable[[str], Connection],
         http: Callable[[str | Connection], HttpFacade],
         open_origin: Callable[[str], HttpFacade],
+        settle: Settle,
     ) -> None:
-        wanted = settings.storage
+        wanted, ports = settings.storage, desk.ports
         self.store = desk.store
         #: What is to be done again and again, once for all processes.
         self.schedules = Schedules(desk)
@@ -72,6 +72,7 @@ class Durable:
             find_connection=find_connection,
             lookups=Lookups(open_origin, ports.clock.monotonic),
             rejects=self._rejects,
+            consequences=Consequences(self.store, settle),
             wake=self.wake,
         )
         self.webhooks = WebhooksFacade(self.store, self.inbox, ports.clock, wake=self.wake)

@@ -28,6 +28,7 @@ from fairlead.runtime.calls import Calls
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.desk import Desk, FindStore, find_store
 from fairlead.runtime.durable import Durable
+from fairlead.runtime.email import EmailFacade
 from fairlead.runtime.facade import Facade, Route
 from fairlead.runtime.fingerprint import Fingerprints
 from fairlead.runtime.handlers import F
@@ -40,6 +41,7 @@ from fairlead.runtime.reload import Kept, assemble, difference, telling_of_rejec
 from fairlead.runtime.rows import Asked
 from fairlead.runtime.schedules import pruning
 from fairlead.runtime.shared import SharedConnection, open_state
+from fairlead.runtime.suppressions import Suppressions
 from fairlead.runtime.wanted import Wanted
 from fairlead.runtime.webhooks import WebhooksFacade
 from fairlead.storage.jobs import JobStore
@@ -81,10 +83,10 @@ class Fairlead:
             desk=self.desk,
             source=source,
             sources=sources,
-            ports=self.ports,
             find_connection=self.connection,
             http=self.http,
             open_origin=self._open_origin,
+            settle=self.calls.settle,
         )
         self._durable.runners.update(CallRunner(self._calls, self.desk, self._again).runners)
         self._durable.schedules.add(pruning(self.desk, lambda: self.settings.storage.retention))
@@ -195,6 +197,17 @@ class Fairlead:
         """Recipes: search them, fetch one, and know what is in it."""
         self.route("recipes")  # or an error at once
         return RecipesFacade(partial(self.route, "recipes"), self._calls)
+
+    @cached_property
+    def email(self) -> EmailFacade:
+        """Email: send it once, whoever carries it, and ask what became of it."""
+        self.route("email")  # or an error at once
+        return EmailFacade(partial(self.route, "email"), self._calls, self.suppressions.find)
+
+    @cached_property
+    def suppressions(self) -> Suppressions:
+        """Addresses that no mail may go to, whichever vendor said so."""
+        return Suppressions(self.desk.store, self.ports.clock)
 
     @property
     def store(self) -> JobStore | None:

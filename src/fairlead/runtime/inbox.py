@@ -15,6 +15,7 @@ from fairlead.model.incoming import Incoming, Reply
 from fairlead.model.secret import Secret
 from fairlead.observe.events import WebhookReceived, WebhookRejected
 from fairlead.runtime.connection import Connection
+from fairlead.runtime.consequences import Consequences
 from fairlead.runtime.deliver import EVENT, Kept
 from fairlead.runtime.lookup import Lookups
 from fairlead.runtime.ports import Ports
@@ -51,6 +52,7 @@ class Inbox:
         find_connection: Callable[[str], Connection],
         lookups: Lookups,
         rejects: Rejects,
+        consequences: Consequences,
         wake: Callable[[], None],
     ) -> None:
         self._store = store
@@ -58,6 +60,7 @@ class Inbox:
         self._find_connection = find_connection
         self._lookups = lookups
         self._rejects = rejects
+        self._consequences = consequences
         self._wake = wake
 
     async def receive(self, name: str, incoming: Incoming) -> Reply:
@@ -74,10 +77,13 @@ class Inbox:
             verdict = await self._verify(connection, webhooks, incoming)
             if verdict.reply is not None:
                 return verdict.reply
-            jobs = self._jobs(name, connection, incoming, webhooks.split(incoming))
+            notices = webhooks.split(incoming)
+            jobs = self._jobs(name, connection, incoming, notices)
+            followed = self._consequences.draw(connection, notices, now=self._ports.clock.wall())
             if verdict.nonce is not None:
                 await self._use_up(name, verdict.nonce, jobs)
-            added = await self._store.add(jobs) if jobs else ()
+            added = await self._store.add([*jobs, *followed.jobs]) if jobs else ()
+            await self._consequences.follow(name, followed, added)
         except UnknownConnectionError:
             return self.refuse("", NO_CONNECTION, 404, incoming)
         except WebhookError as error:
@@ -86,13 +92,11 @@ class Inbox:
             return _problem(503, error.code, (("retry-after", _COME_BACK_S),))
         except FairleadError as error:  # the vendor's own server, where its certificate is, does not answer
             return _problem(503, error.code, (("retry-after", _COME_BACK_S),))
-        new = sum(each.is_new for each in added)
+        new = sum(each.is_new for each in added[: len(jobs)])
         if new:
             self._wake()
         seconds = self._ports.clock.monotonic() - started
-        self._ports.events.emit(
-            WebhookReceived(connection=name, events=new, repeated=len(added) - new, seconds=seconds)
-        )
+        self._ports.events.emit(WebhookReceived(connection=name, events=new, repeated=len(jobs) - new, seconds=seconds))
         return webhooks.acknowledge
 
     def refuse(self, source: str, reason: str, status: int, incoming: Incoming | None = None) -> Reply:

@@ -1,0 +1,63 @@
+"""What follows at once from an event, beside what handlers do about it: an address is suppressed, a call is settled."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+import msgspec
+
+from fairlead.capabilities.email import EmailReceipt, accepted
+from fairlead.capabilities.mailbox import Address
+from fairlead.errors import FairleadError
+from fairlead.model.call import Ref
+from fairlead.model.event import Event, Notice
+from fairlead.model.outcome import Outcome
+from fairlead.runtime.connection import Connection
+from fairlead.runtime.suppressions import put_back, suppression_of
+from fairlead.storage.jobs import Added, JobStore, NewJob
+
+#: `BackgroundCalls.settle`.
+Settle = Callable[..., Awaitable[bool]]
+# A message of which any of this is told was taken by its vendor.
+_FAMILY = "email."
+
+
+class Followed(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be kept together with the events, and what they say of calls."""
+
+    jobs: Sequence[NewJob] = ()
+    events: Sequence[Event] = ()
+
+
+NOTHING = Followed()
+
+
+class Consequences:
+    """Draws them. Only what a capability of the connection's provider is about is looked at."""
+
+    def __init__(self, store: JobStore, settle: Settle) -> None:
+        self._store = store
+        self._settle = settle
+
+    def draw(self, connection: Connection, notices: Sequence[Notice], *, now: float) -> Followed:
+        """Return what follows from the notices of a verified delivery."""
+        webhooks = connection.provider.webhooks
+        if "email" not in connection.provider.capabilities or webhooks is None or webhooks.normalise is None:
+            return NOTHING
+        events = [webhooks.normalise(each.type, each.body) for each in notices]
+        known = [each for each in events if each is not None]
+        rows = {row.key: row for each in known if (row := suppression_of(each, connection.name, now=now))}
+        return Followed(jobs=tuple(rows.values()), events=known)
+
+    async def follow(self, connection: str, followed: Followed, added: Sequence[Added]) -> None:
+        """Do what could not be kept with the events themselves; they are on disk by now."""
+        await put_back(self._store, added)
+        for event in followed.events:
+            if event.call and event.subject and event.type.startswith(_FAMILY):
+                recipients = accepted((Address(event.recipient),)) if event.recipient else ()
+                receipt = EmailReceipt(ref=Ref(connection, event.subject), recipients=recipients)
+                with suppress(FairleadError):  # a call of somebody else's, or one that is long over
+                    await self._settle(
+                        event.call, Outcome.DONE, evidence=event.type, value=receipt, served_by=connection
+                    )
