@@ -202,10 +202,12 @@ class EmailSuite:
 
     def test_what_is_too_much_is_refused_before_a_request(self) -> None:
         email = self.email()
+        crowd = tuple(Address(f"a{number}@example.com") for number in range((email.MAX_EACH or 1000) + 1))
         many = tuple(Address(f"a{number}@example.com") for number in range(email.MAX_RECIPIENTS + 1))
         for asked in (
             message(text="x" * (email.MAX_BYTES + 1)),
             message(to=many),
+            message(to=crowd, each={each.email: {} for each in crowd}),
             message(variables={"a": "b"}),
         ):
             with pytest.raises(errors.UnsupportedFeatureError):

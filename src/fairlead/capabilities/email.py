@@ -228,6 +228,8 @@ class Email(Acting):
     #: The most bytes of bodies and attachments, before they are encoded; and the most recipients.
     MAX_BYTES: ClassVar[int] = 10 * 1024 * 1024
     MAX_RECIPIENTS: ClassVar[int] = 50
+    #: The most where each gets a message of their own; None where that makes no difference.
+    MAX_EACH: ClassVar[int | None] = None
     #: The vendor takes no message that goes to copies alone.
     NEEDS_TO: ClassVar[bool] = False
 
@@ -244,9 +246,10 @@ class Email(Acting):
                 f"The message has {message.size:,} bytes, and this provider takes {self.MAX_BYTES:,}.",
                 hint="Send a link in place of the attachment.",
             )
-        if len(message.recipients) > self.MAX_RECIPIENTS:
+        most = (self.MAX_EACH if message.each else None) or self.MAX_RECIPIENTS
+        if len(message.recipients) > most:
             raise UnsupportedFeatureError(
-                f"The message has {len(message.recipients)} recipients, and this provider takes {self.MAX_RECIPIENTS}.",
+                f"The message has {len(message.recipients)} recipients, and this provider takes {most}.",
                 hint="Send it in several.",
             )
         if self.NEEDS_TO and not message.to:
