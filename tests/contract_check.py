@@ -129,7 +129,7 @@ def read_openapi(file: Path) -> Contract:
     """Read an OpenAPI description, as far as it tells what we ask."""
     text = file.read_text("utf-8")
     document = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
-    root = {"components": _to_json_schema(document["components"])}
+    root = {"components": to_json_schema(document["components"])}
     operations = []
     for path, methods in document["paths"].items():
         for method, each in methods.items():
@@ -144,20 +144,25 @@ def read_openapi(file: Path) -> Contract:
                     name=each["operationId"],
                     method=method.upper(),
                     path=path,
-                    query={name: _to_json_schema(parameter["schema"]) for name, parameter in query.items()},
+                    query={name: to_json_schema(parameter["schema"]) for name, parameter in query.items()},
                     required=frozenset(name for name, parameter in query.items() if parameter.get("required")),
                     identifier=inner.get("id", {}).get("schema", {}),
-                    answer=_to_json_schema(answer["schema"]),
+                    answer=to_json_schema(answer["schema"]),
                     root=root,
                 )
             )
     return Contract(operations)
 
 
+def contracts_folder() -> Path:
+    """Return where the vendors' whole descriptions are, if they are anywhere."""
+    folder = os.environ.get("FAIRLEAD_CONTRACTS")  # noqa: TID251  # a setting of the tests, not of Fairlead
+    return Path(folder or _ROOT.parent / "shared" / "contracts")
+
+
 def whole_contract(place: str) -> Contract:
     """Read a vendor's whole description, which is not ours to ship; skip the test where it is not at hand."""
-    folder = os.environ.get("FAIRLEAD_CONTRACTS")  # noqa: TID251  # a setting of the tests, not of Fairlead
-    file = Path(folder or _ROOT.parent / "shared" / "contracts") / place
+    file = contracts_folder() / place
     if not file.is_file():
         pytest.skip(f"The vendor's description {place} is not in {file.parent}: set FAIRLEAD_CONTRACTS to its folder.")
     return read_openapi(file)
@@ -187,13 +192,13 @@ def _resolve(parameter: Schema, document: Schema) -> Schema:
     return dict(target)
 
 
-def _to_json_schema(value: Any) -> Any:
+def to_json_schema(value: Any) -> Any:
     """Turn OpenAPI 3.0's `nullable` into JSON Schema's list of types; the rest of what we use is the same."""
     if isinstance(value, list):
-        return [_to_json_schema(each) for each in value]
+        return [to_json_schema(each) for each in value]
     if not isinstance(value, dict):
         return value
-    schema = {key: _to_json_schema(each) for key, each in value.items() if key not in {"example", "examples"}}
+    schema = {key: to_json_schema(each) for key, each in value.items() if key not in {"example", "examples"}}
     if schema.pop("nullable", False) is True:
         schema["type"] = [schema["type"], "null"]
     return schema

@@ -81,7 +81,7 @@ class Live:
         while True:
             response = await self.exchange(request)
             assert isinstance(response, Response), response
-            assert response.status == 200, response.text
+            assert 200 <= response.status < 300, response.text
             self.exchanges.append((request, response))
             try:
                 with self.watch:

@@ -176,6 +176,14 @@ async def test_a_reset_comes_in_the_middle_of_the_body() -> None:
     assert fake.books.answered_ok == 0
 
 
+async def test_a_lost_answer_comes_after_the_work_was_done() -> None:
+    async with make(faults=Faults(lost_share=1)) as fake, connect(fake) as wire:
+        await wire.write("GET", WIDGET)
+        assert await wire.read_rest() == (b"", True)
+    assert fake.books.faults == {Fault.LOST: 1}
+    assert (fake.books.statuses, fake.books.answered_ok) == ({200: 1}, 0)
+
+
 async def test_a_hanging_vendor_says_nothing_until_the_client_leaves() -> None:
     async with make(faults=Faults(hang_share=1)) as fake, connect(fake) as wire:
         await wire.write("GET", WIDGET)

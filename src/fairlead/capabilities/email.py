@@ -60,7 +60,8 @@ class EmailMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A message. Addresses may be written as `ada@example.com` or `Ada <ada@example.com>`; see `Address.read`.
 
     With `each`, every recipient in `to` gets a message of their own, with the variables that stand there under their
-    address on top of `variables`; they do not see each other. `send_at` is in seconds since 1970. `unsubscribe_url` is
+    address on top of `variables`; they do not see each other. Variables are for a template: a body has no places for
+    them that every vendor would know. `send_at` is in seconds since 1970. `unsubscribe_url` is
     offered by one click (RFC 8058), and `unsubscribe_email` by mail (RFC 2369). `extra` is passed to the vendor as it
     is, by the connection's name: what no other vendor knows.
     """
@@ -157,6 +158,14 @@ class EmailMessage(msgspec.Struct, frozen=True, kw_only=True):
         }
         return frozenset(feature for feature, is_asked in asked.items() if is_asked)
 
+    def variables_for(self, address: Address) -> Mapping[str, Any]:
+        """Return what a template is filled with for one recipient."""
+        return {**self.variables, **self.each.get(address.email, {})}
+
+    def all_headers(self) -> dict[str, str]:
+        """Return the message's own headers, and those that offer to unsubscribe."""
+        return dict((*self.headers, *self.unsubscribe_headers()))
+
     def unsubscribe_headers(self) -> tuple[tuple[str, str], ...]:
         """Return the headers that offer to unsubscribe, for vendors that have no field for it."""
         targets = [f"<mailto:{self.unsubscribe_email}>"] if self.unsubscribe_email else []
@@ -202,6 +211,10 @@ class EmailStatus(Answer, frozen=True, kw_only=True):
     events: tuple[str, ...] = ()
 
 
+#: Where in the vendor's metadata our name for the call travels.
+CALL_FIELD = "fairlead_call"
+
+
 class Email(Acting):
     """The operations of the capability; `send` is overridden by every provider.
 
@@ -217,6 +230,10 @@ class Email(Acting):
     #: The most bytes of bodies and attachments, before they are encoded; and the most recipients.
     MAX_BYTES: ClassVar[int] = 10 * 1024 * 1024
     MAX_RECIPIENTS: ClassVar[int] = 50
+    #: The most where each gets a message of their own; None where that makes no difference.
+    MAX_EACH: ClassVar[int | None] = None
+    #: The vendor takes no message that goes to copies alone.
+    NEEDS_TO: ClassVar[bool] = False
 
     def __init__(self, connection: str) -> None:
         self.connection = connection
@@ -231,11 +248,26 @@ class Email(Acting):
                 f"The message has {message.size:,} bytes, and this provider takes {self.MAX_BYTES:,}.",
                 hint="Send a link in place of the attachment.",
             )
-        if len(message.recipients) > self.MAX_RECIPIENTS:
+        most = (self.MAX_EACH if message.each else None) or self.MAX_RECIPIENTS
+        if len(message.recipients) > most:
             raise UnsupportedFeatureError(
-                f"The message has {len(message.recipients)} recipients, and this provider takes {self.MAX_RECIPIENTS}.",
+                f"The message has {len(message.recipients)} recipients, and this provider takes {most}.",
                 hint="Send it in several.",
             )
+        if self.NEEDS_TO and not message.to:
+            raise UnsupportedFeatureError(
+                "The message goes to copies alone, and this provider wants an address in to.",
+                hint="Put one of the recipients into to.",
+            )
+        if message.template is None and (message.variables or any(message.each.values())):
+            raise UnsupportedFeatureError(
+                "The message has variables, and no template that they would be put into.",
+                hint="Keep the template at the vendor, and give its id; or put the values into the body yourself.",
+            )
+
+    def marked(self, message: EmailMessage) -> dict[str, str]:
+        """Return the message's metadata with our name for the call, which webhooks and look-ups find it by."""
+        return {**message.metadata, **({CALL_FIELD: self.reference} if self.reference else {})}
 
     def extra(self, message: EmailMessage) -> Mapping[str, Any]:
         """Return what the caller passes to this connection's vendor alone."""

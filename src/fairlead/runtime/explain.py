@@ -42,7 +42,7 @@ def explain(verdict: Verdict, answer: Response | Broken, connection: Connection)
         said = text_at(answer, connection.provider.error_message_at)
         quoted = f': "{shorten(mask(said, connection))}"' if said else ""
         message = f"{message.rstrip('.')} (HTTP {answer.status}){quoted}."
-    return kind(message, hint=_HINTS.get(kind, ""), outcome=verdict.outcome, status=status)
+    return kind(message, hint=verdict.hint or _HINTS.get(kind, ""), outcome=verdict.outcome, status=status)
 
 
 def explain_stumble(cause: Exception, verdict: Verdict) -> errors.UnexpectedAnswerError:

@@ -207,8 +207,12 @@ def text_at(response: Response, path: tuple[str, ...]) -> str | None:
         value = msgspec.json.decode(response.body)
     except (msgspec.DecodeError, RecursionError):
         return None
-    if isinstance(value, list) and value:  # some vendors answer with a list of errors; the first is the reason
-        value = value[0]
     for key in path:
+        value = _first(value)
         value = value.get(key) if isinstance(value, dict) else None
     return str(value) if isinstance(value, str | int) else None
+
+
+def _first(value: Any) -> Any:
+    """Return the first of a list: some vendors answer with a list of errors, and its first is the reason."""
+    return value[0] if isinstance(value, list) and value else value

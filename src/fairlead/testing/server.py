@@ -207,6 +207,9 @@ class FakeServer:
             return False
         reply = self._spoil(self._reply(request, fault), fault)
         self.books.note_reply(reply.status, fault)
+        if fault is Fault.LOST:
+            _reset(writer)
+            return False
         await _send(wire, writer, request, reply, share=0.5 if fault is Fault.RESET else 1.0)
         if fault is Fault.RESET:
             _reset(writer)

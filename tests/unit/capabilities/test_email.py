@@ -117,6 +117,34 @@ def test_what_a_vendor_lacks_is_refused_before_it_is_sent() -> None:
         plain.check(message(bcc=(ADA,)))
 
 
+def test_variables_need_a_template_and_some_vendors_an_address_in_to() -> None:
+    class Wanting(Email):
+        FEATURES = frozenset(Feature)
+        NEEDS_TO = True
+
+    wanting = Wanting("mail")
+    with pytest.raises(UnsupportedFeatureError, match="no template"):
+        wanting.check(message(variables={"name": "Bob"}))
+    with pytest.raises(UnsupportedFeatureError, match="no template"):
+        wanting.check(message(each={"bob@example.org": {"name": "Bob"}}))
+    with pytest.raises(UnsupportedFeatureError, match="copies alone"):
+        wanting.check(message(to=(), bcc=(ADA,)))
+    wanting.check(message(each={"bob@example.org": {}}))
+
+
+def test_the_name_of_the_call_joins_the_metadata() -> None:
+    email = Email("mail")
+    assert email.marked(message(metadata={"order": "7"})) == {"order": "7"}
+    email.reference = "call_1"
+    assert email.marked(message(metadata={"order": "7"})) == {"order": "7", "fairlead_call": "call_1"}
+
+
+def test_the_variables_of_one_recipient_stand_on_top_of_those_of_all() -> None:
+    both = message(template="t", text=None, variables={"a": 1, "b": 1}, each={"bob@example.org": {"b": 2}})
+    assert both.variables_for(BOB) == {"a": 1, "b": 2}
+    assert both.variables_for(ADA) == {"a": 1, "b": 1}
+
+
 def test_unsubscribing_by_one_click_and_by_mail() -> None:
     both = message(unsubscribe_url="https://a.test/u", unsubscribe_email="u@a.test")
     assert both.unsubscribe_headers() == (

@@ -97,6 +97,8 @@ def test_no_body_does_harm(body: bytes) -> None:
         (b'{"code":402}', ("code",), "402"),
         (b'{"error":{"code":"x"}}', ("error", "code"), "x"),
         (b'[{"code":"first"},{"code":"second"}]', ("code",), "first"),
+        (b'{"errors":[{"code":"first"},{"code":"second"}]}', ("errors", "code"), "first"),
+        (b'{"errors":[]}', ("errors", "code"), None),
         (b'{"code":"x"}', (), None),
         (b'{"code":null}', ("code",), None),
         (b'{"code":{}}', ("code",), None),

@@ -6,6 +6,7 @@ import pytest
 
 from fairlead.errors import (
     ConflictError,
+    ForbiddenError,
     InvalidArgumentError,
     InvalidRequestError,
     QuotaExhaustedError,
@@ -13,7 +14,7 @@ from fairlead.errors import (
     UnavailableError,
 )
 from fairlead.model.outcome import Effect, Failure, Outcome, Phase
-from fairlead.spec.outcomes import IN_DOUBT, NOT_DONE, TABLE, ErrorRule, Row, Verdict, Wait, classify
+from fairlead.spec.outcomes import IN_DOUBT, NOT_DONE, TABLE, ErrorRule, Row, Verdict, Wait, classify, classify_refusal
 
 EVERYTHING: list[tuple[Failure | int, Phase, Effect]] = [
     *product(Failure, Phase, Effect),
@@ -89,6 +90,14 @@ def test_a_conflict_is_only_worth_repeating_with_a_key() -> None:
 def test_a_rule_names_its_evidence(evidence: str) -> None:
     with pytest.raises(InvalidArgumentError, match="402 names no evidence"):
         ErrorRule(status=402, error=QuotaExhaustedError, evidence=evidence)
+
+
+def test_a_rule_may_say_what_to_do() -> None:
+    told = ErrorRule(status=400, error=ForbiddenError, evidence="e", hint="Verify the sender.")
+    in_the_body = ErrorRule(status=200, error=ForbiddenError, evidence="e", hint="Verify the sender.")
+    assert verdict(400, Effect.ONCE, told).hint == "Verify the sender."
+    assert verdict(400).hint == ""
+    assert classify_refusal(200, "x", effect=Effect.ONCE, rules=(in_the_body,)).hint == "Verify the sender."
 
 
 PLAIN = ErrorRule(status=400, error=ThrottledError, evidence="e", is_transient=True, wait=Wait.BACKOFF)

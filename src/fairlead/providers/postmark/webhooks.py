@@ -1,4 +1,4 @@
-"""Postmark: what it tells of emails.
+"""What Postmark tells of emails.
 
 Nothing is signed: the address has a user and a password in it, which come as HTTP Basic. Its events have no id of their
 own but the bounces'. Facts: the pages on each webhook at postmarkapp.com/developer/webhooks, the list of bounce types
@@ -13,7 +13,6 @@ from fairlead.capabilities.news.email import Bounce, EmailNews
 from fairlead.model.event import Event, Notice
 from fairlead.model.incoming import Incoming
 from fairlead.spec.notice import content_key, instant, parse_json, position
-from fairlead.spec.provider import Credential, Provider
 from fairlead.spec.webhook import BasicScheme, Webhooks
 
 _TYPES = {
@@ -81,33 +80,10 @@ def _bounce(kind: str) -> tuple[str | None, Bounce | None]:
     return ("email.bounced", Bounce.SOFT) if kind in _SOFT else (None, None)
 
 
-PROVIDER = Provider(
-    id="postmark",
-    title="Postmark",
-    docs_url="https://postmarkapp.com/developer/webhooks/webhooks-overview",
-    api_version="unversioned",
-    base_url="https://api.postmarkapp.com",
-    credentials=(
-        Credential(
-            name="webhook_user",
-            label="User in the address of the webhook",
-            help="Choose one, and give Postmark the address as https://user:password@...",
-            is_required=False,
-        ),
-        Credential(
-            name="webhook_password",
-            label="Password in the address of the webhook",
-            help="Choose a long one at random: it is all that tells Postmark from others",
-            is_required=False,
-        ),
-    ),
-    auth=(),
-    capabilities={},
-    webhooks=Webhooks(
-        scheme=BasicScheme(),
-        secrets=("webhook_user", "webhook_password"),
-        split=split,
-        normalise=normalise,
-        source="postmarkapp.com/developer/webhooks, read 2026-11-25",
-    ),
+WEBHOOKS = Webhooks(
+    scheme=BasicScheme(),
+    secrets=("webhook_user", "webhook_password"),
+    split=split,
+    normalise=normalise,
+    source="postmarkapp.com/developer/webhooks, read 2026-11-25",
 )

@@ -1,4 +1,4 @@
-"""Twilio SendGrid: what it tells of emails.
+"""What SendGrid tells of emails.
 
 Facts: sendgrid-python test_eventwebhook.py (76788e7), the page 'Event Webhook Reference'; read 2026-11-25. How old a
 signature may be is not said there, nor whether a repeat, of which there are some for 24 hours, is signed anew.
@@ -14,7 +14,6 @@ from fairlead.capabilities.news.email import Bounce, EmailNews
 from fairlead.model.event import Event, Notice
 from fairlead.model.incoming import Incoming
 from fairlead.spec.notice import content_key, parse_json, position
-from fairlead.spec.provider import Credential, Provider
 from fairlead.spec.webhook import PublicKeyScheme, Webhooks
 
 _REPEATED_FOR_S = 25 * 3600.0
@@ -85,32 +84,14 @@ def normalise(kind: str, body: bytes) -> Event | None:
     )
 
 
-PROVIDER = Provider(
-    id="sendgrid",
-    title="Twilio SendGrid",
-    docs_url="https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event",
-    api_version="v3",
-    base_url="https://api.sendgrid.com",
-    credentials=(
-        Credential(
-            name="webhook_public_key",
-            label="Verification key of the event webhook",
-            help="Settings, Mail Settings, Event Webhooks, Signed Event Webhook: 'Verification Key'",
-            is_secret=False,
-            is_required=False,
-        ),
+WEBHOOKS = Webhooks(
+    scheme=PublicKeyScheme(
+        header="x-twilio-email-event-webhook-signature",
+        timestamp_header="x-twilio-email-event-webhook-timestamp",
+        tolerance_s=_REPEATED_FOR_S,
     ),
-    auth=(),
-    capabilities={},
-    webhooks=Webhooks(
-        scheme=PublicKeyScheme(
-            header="x-twilio-email-event-webhook-signature",
-            timestamp_header="x-twilio-email-event-webhook-timestamp",
-            tolerance_s=_REPEATED_FOR_S,
-        ),
-        secrets=("webhook_public_key",),
-        split=split,
-        normalise=normalise,
-        source="sendgrid-python test/unit/test_eventwebhook.py (76788e7), read 2026-11-25",
-    ),
+    secrets=("webhook_public_key",),
+    split=split,
+    normalise=normalise,
+    source="sendgrid-python test/unit/test_eventwebhook.py (76788e7), read 2026-11-25",
 )
