@@ -170,6 +170,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     error: type[errors.FairleadError] | None
     #: The row or the provider's rule that decided, for logs and docs.
     name: str
+    #: What to do about it, where the provider knows better than the error does.
+    hint: str = ""
 
 
 class ErrorRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,6 +185,8 @@ class ErrorRule(msgspec.Struct, frozen=True, kw_only=True):
     error: type[errors.FairleadError]
     evidence: str
     code: str | None = None
+    #: What the caller should do, in a sentence, where the error alone does not say it.
+    hint: str = ""
     is_transient: bool = False
     wait: Wait = Wait.NOTHING
     #: Where the vendor's word is better than the table's.
@@ -228,16 +232,17 @@ def classify(
         if rule.status == seen and rule.status >= 300 and rule.code in (None, code):
             outcome = rule.outcome or _row_for(seen, phase).outcome[effect]
             name = f"rule for {rule.status}"
-            return _verdict(
+            verdict = _verdict(
                 outcome, effect, is_transient=rule.is_transient, wait=rule.wait, error=rule.error, name=name
             )
+            return msgspec.structs.replace(verdict, hint=rule.hint) if rule.hint else verdict
     return by_table(seen, phase, effect)
 
 
 def classify_refusal(status: int, code: str, *, effect: Effect, rules: tuple[ErrorRule, ...] = ()) -> Verdict:
     """Judge a good status with the vendor's error code in the body. Without a rule nobody says how far it got."""
     rule = next((each for each in rules if each.status == status and each.code in (None, code)), None)
-    return _verdict(
+    verdict = _verdict(
         (rule and rule.outcome) or IN_DOUBT[effect],
         effect,
         is_transient=rule is not None and rule.is_transient,
@@ -245,6 +250,7 @@ def classify_refusal(status: int, code: str, *, effect: Effect, rules: tuple[Err
         error=rule.error if rule else errors.ProviderError,
         name="refused in the body",
     )
+    return msgspec.structs.replace(verdict, hint=rule.hint) if rule and rule.hint else verdict
 
 
 def _verdict(

@@ -25,7 +25,9 @@ class Fault(StrEnum):
     ERROR = "error"
     #: The connection is reset (RST) with half of the body sent.
     RESET = "reset"
-    #: Nothing is ever answered.
+    #: It is done, and the connection reset (RST) before any of the answer.
+    LOST = "lost"
+    #: Nothing is done, and nothing ever answered.
     HANG = "hang"
     #: A good status, and half a JSON document that claims to be whole.
     MALFORMED = "malformed"
@@ -52,6 +54,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     error_status: int = 500
     #: The connection is reset with half of the body sent.
     reset_share: float = 0.0
+    #: It is done, and the connection is reset before any of the answer.
+    lost_share: float = 0.0
     #: Nothing is ever answered.
     hang_share: float = 0.0
     #: A good status, and half a JSON document that claims to be whole.
@@ -89,6 +93,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
         return {
             "error_share": self.error_share,
             "reset_share": self.reset_share,
+            "lost_share": self.lost_share,
             "hang_share": self.hang_share,
             "malformed_share": self.malformed_share,
             "wrong_type_share": self.wrong_type_share,
