@@ -30,6 +30,8 @@ MAY_NAME_VENDORS = {"model/call.py", "cli/demo.py", "cli/demo_crash.py"}
 WORDS = {"slack", "square", "segment", "resend", "teams", "feeds", "ses", "sns", "looker"}
 #: A letter stands everywhere; that nobody imports a provider is held by the import contracts.
 TOO_SHORT = {"x"}
+#: A protocol is nobody's: the transport speaks it, and a provider of that name only says how its replies are read.
+PROTOCOLS = {"smtp"}
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -114,7 +116,7 @@ def test_a_module_is_named_for_what_is_in_it() -> None:
 
 
 def test_vendors_are_named_only_where_they_live() -> None:
-    names = re.compile("|".join(map(re.escape, provider_ids() - WORDS - TOO_SHORT)), re.IGNORECASE)
+    names = re.compile("|".join(map(re.escape, provider_ids() - WORDS - TOO_SHORT - PROTOCOLS)), re.IGNORECASE)
     homes = (SRC / "providers", SRC / "testing" / "fakes")
     naming = {
         name_of(path)

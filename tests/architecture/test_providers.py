@@ -77,7 +77,9 @@ def test_its_id_is_its_file(declared: Declared) -> None:
 def test_its_addresses_are_secure(declared: Declared, field: str) -> None:
     url = getattr(declared.provider, field)
     parts = urlsplit(url)
-    assert (parts.scheme, parts.query, parts.username) == ("https", "", None)
+    secure = {"https", "smtp"} if field == "base_url" else {"https"}  # mail goes on in TLS, or not at all
+    assert parts.scheme in secure
+    assert (parts.query, parts.username) == ("", None)
     assert parts.hostname
     assert field != "base_url" or not url.endswith("/")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shlex
 import signal
@@ -68,18 +69,21 @@ def document(name: str, fake: FakeServer) -> dict[str, Any]:
         "name": name,
         "url": fake.url,
         "credentials": fake.CREDENTIALS,
-        "connection": {"provider": name, "base_url": fake.url, "allow_private": True},
+        "connection": {"provider": name, **fake.connection},
         "faults": msgspec.to_builtins(fake.faults),
-        "admin": {each: f"{fake.url}/_fake/{each}" for each in ("faults", "books", "reset")},
+        "admin": {each: f"{fake.admin_url}/_fake/{each}" for each in ("faults", "books", "reset")},
     }
 
 
 def print_welcome(name: str, fake: FakeServer) -> None:
     """Say where it is, how to reach it, and how to break and mend it."""
-    admin = f"{fake.url}/_fake"
+    admin = f"{fake.admin_url}/_fake"
     out.print(f"A stand-in for [bold]{plain(name)}[/] runs on [bold]{fake.url}[/].")
     for what, lines in (
-        (f"Add to [connections.{name}] in fairlead.toml", [f'base_url = "{fake.url}"', "allow_private = true"]),
+        (
+            f"Add to [connections.{name}] in fairlead.toml",
+            [f"{key} = {json.dumps(value)}" for key, value in fake.connection.items()],
+        ),
         (
             "It accepts",
             [f"export {variable_name(name, each)}={shlex.quote(value)}" for each, value in fake.CREDENTIALS.items()],

@@ -134,6 +134,8 @@ class Tls(Group, frozen=True):
     client_key: str | None = None
     #: `env:NAME` or `file:/path` of the key's password, where it has one.
     client_key_password: str | None = None
+    #: For a mail server on this machine: speak to it without TLS.
+    plain_on_loopback: bool = False
 
 
 class MappedField(Group, frozen=True):

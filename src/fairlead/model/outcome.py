@@ -23,7 +23,10 @@ class Effect(StrEnum):
 
 
 class Phase(IntEnum):
-    """How far one exchange got. From `SENDING` on, the vendor may have seen the request."""
+    """How far one exchange got. From `SENDING` on, the vendor may have seen the request.
+
+    What a mail server has seen counts from the final dot on: before that it must forget when the connection ends.
+    """
 
     QUEUED = 0
     RESOLVING = 1

@@ -86,7 +86,6 @@ def assemble_connection(
     where = f"{source}: connections.{name}"
     provider = _provider(name, wanted, where)
     base_url = wanted.base_url or provider.base_url
-    _check_url(base_url, f"{where}.base_url")
     plan = _plan(wanted, provider, where)
     concurrency = concurrency_of(wanted, plan)
     made_of = Blueprint(
@@ -199,6 +198,7 @@ def _options(
             client_cert=wanted.tls.client_cert,
             client_key=wanted.tls.client_key,
             client_key_password=secret(wanted.tls.client_key_password, "tls.client_key_password"),
+            plain_on_loopback=wanted.tls.plain_on_loopback,
         ),
         proxy=wanted.proxy,
         proxy_login=secret(wanted.proxy_login, "proxy_login"),
@@ -253,6 +253,7 @@ def _declared(name: str, wanted: config.Connection, where: str) -> Provider:
         refuse_doubled(wanted, where)
         pagination = build_pagination(wanted.pagination, f"{where}.pagination") or provider.pagination
         base_url = wanted.base_url or provider.base_url
+        _check_url(base_url, f"{where}.base_url", like=provider.base_url)
         return msgspec.structs.replace(provider, base_url=base_url, pagination=pagination)
     if wanted.base_url is not None:
         _check_url(wanted.base_url, f"{where}.base_url")
@@ -327,14 +328,17 @@ def _cache_max_age_s(wanted: config.Connection, provider: Provider) -> float:
     return inf if terms.cache_max_age_s is None else terms.cache_max_age_s
 
 
-def _check_url(url: str, where: str) -> None:
+def _check_url(url: str, where: str, *, like: str = "https:") -> None:
+    """Refuse what leads nowhere, and what leads a request to a mail server or mail to another: see `like`."""
+    schemes = ("https", "http") if like.startswith("http") else ("smtp", "smtps")
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
         parts = urlsplit("")
-    is_good = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.fragment
+    is_good = parts.scheme in schemes and parts.hostname and not parts.query and not parts.fragment
     if not is_good or "@" in parts.netloc or any(char <= " " for char in url):
         raise errors.InvalidSettingError(
-            f"{where} is not a usable URL.", hint="Write it as https://host or https://host/path, without a password."
+            f"{where} is not a usable URL.",
+            hint=f"Write it as {schemes[0]}://host or {schemes[0]}://host/path, without a password.",
         )

@@ -41,7 +41,8 @@ def explain(verdict: Verdict, answer: Response | Broken, connection: Connection)
     else:
         said = text_at(answer, connection.provider.error_message_at)
         quoted = f': "{shorten(mask(said, connection))}"' if said else ""
-        message = f"{message.rstrip('.')} (HTTP {answer.status}){quoted}."
+        spoken = "SMTP" if connection.provider.base_url.startswith("smtp") else "HTTP"
+        message = f"{message.rstrip('.')} ({spoken} {answer.status}){quoted}."
     return kind(message, hint=verdict.hint or _HINTS.get(kind, ""), outcome=verdict.outcome, status=status)
 
 

@@ -12,7 +12,7 @@ import socket
 import struct
 from collections.abc import Mapping
 from random import Random
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import parse_qsl, unquote
 
 import h11
@@ -88,6 +88,16 @@ class FakeServer:
         if not self._port:
             raise RuntimeError("The fake has no address before it is started.")
         return f"http://{_HOST}:{self._port}"
+
+    @property
+    def admin_url(self) -> str:
+        """Where the admin page is."""
+        return self.url
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """The settings that lead a connection here."""
+        return {"base_url": self.url, "allow_private": True}
 
     @property
     def faults(self) -> Faults:

@@ -1,8 +1,9 @@
-"""The one place that chooses a client: HTTP/1.1, HTTP/2 where it is asked for, and redirects around either."""
+"""The one place that chooses a client: HTTP/1.1, HTTP/2 where it is asked for, redirects around either, and mail."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from types import ModuleType
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,6 +19,9 @@ def connect(options: HttpOptions) -> Transport:
 
     Raises `InvalidSettingError`, whose message begins with the setting, for options that cannot work.
     """
+    if options.base_url.lower().startswith(("smtp:", "smtps:")):
+        made: Transport = _extra("fairlead.transport.mail", "base_url", "smtp").MailTransport(options)
+        return made
     if not options.follow_redirects:
         return _choose(options)
     parts = urlsplit(options.base_url)
@@ -28,13 +32,17 @@ def connect(options: HttpOptions) -> Transport:
 def _choose(options: HttpOptions) -> Transport:
     if not options.http2:
         return HttpTransport(options)
+    made: Transport = _extra("fairlead.transport.http2", "http2", "http2").Http2Transport(options)
+    return made
+
+
+def _extra(module: str, setting: str, extra: str) -> ModuleType:
+    """Load what stands on a library that not everybody has."""
     try:
-        module = import_module("fairlead.transport.http2")
+        return import_module(module)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "fairlead":
             raise
         raise InvalidSettingError(
-            f"http2: the package {error.name} is missing.", hint="Run: pip install fairlead[http2]"
+            f"{setting}: the package {error.name} is missing.", hint=f"Run: pip install fairlead[{extra}]"
         ) from None
-    made: Transport = module.Http2Transport(options)
-    return made

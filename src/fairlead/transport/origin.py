@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-_PORTS = {"http": 80, "https": 443}
+_PORTS = {"http": 80, "https": 443, "smtp": 587, "smtps": 465}
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,8 +22,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_secure(self) -> bool:
-        """Whether it is reached over TLS."""
-        return self.scheme == "https"
+        """Whether TLS comes before the first word."""
+        return self.scheme in {"https", "smtps"}
 
     @property
     def url(self) -> str:

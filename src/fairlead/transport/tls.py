@@ -18,6 +18,8 @@ class TlsOptions(msgspec.Struct, frozen=True, kw_only=True):
     client_cert: str | None = None
     client_key: str | None = None
     client_key_password: Secret | None = None
+    #: For mail: do without, where the server is on this machine.
+    plain_on_loopback: bool = False
 
 
 _NOTHING = TlsOptions()
@@ -29,8 +31,11 @@ def prepare_tls(base_url: str, ca_file: str | None, wanted: TlsOptions) -> ssl.S
     The usual one is left for `load_tls(None, TlsOptions())` when it is needed: reading the system's certificates
     takes a while. Raises `InvalidSettingError`, whose message begins with the setting.
     """
-    if wanted != _NOTHING and not base_url.lower().startswith("https:"):
+    is_mail = base_url.lower().startswith(("smtp:", "smtps:"))
+    if wanted != _NOTHING and not is_mail and not base_url.lower().startswith("https:"):
         raise InvalidSettingError("tls is set, and base_url is not https.", hint="Write base_url as https://...")
+    if wanted.plain_on_loopback and not is_mail:
+        raise InvalidSettingError("tls.plain_on_loopback is for mail servers.", hint="Leave it out.")
     if wanted != _NOTHING or ca_file is not None:
         return load_tls(ca_file, wanted)
     return None
