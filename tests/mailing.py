@@ -10,10 +10,10 @@ from fairlead.capabilities.mailbox import Address
 from fairlead.config.read import parse_settings
 from fairlead.model.operation import Operation
 from fairlead.observe.events import Event, EventStream
-from fairlead.runtime.calls import CallOptions, Wanted
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.fairlead import Fairlead
 from fairlead.runtime.ports import Ports
+from fairlead.runtime.wanted import CallOptions, Wanted
 
 ADA, BOB = Address("ada@kitchen.test", "Ada"), Address("bob@table.test", "Bob")
 LOGO = Attachment(name="logo.png", content=b"\x89PNG\0", type="image/png", content_id="logo")

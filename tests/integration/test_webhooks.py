@@ -218,3 +218,18 @@ async def test_a_signature_that_covers_no_time_counts_for_one_delivery(tmp_path:
 
         assert [await send("one"), await send("one"), await send("another")] == [200, 200, 401]
         assert [each.key for each in await world.fl.webhooks.list()] == ["one"]
+
+
+async def test_what_failed_is_tried_again_when_its_wait_is_over_and_not_later(tmp_path: Path) -> None:
+    async with shop(tmp_path / "jobs.db", "[webhooks]\nwaits_s = [5]\n") as world:
+
+        @world.fl.on("acme:*")
+        def handle(event: Received) -> None:
+            if not event.failures:
+                raise ValueError("not yet")
+
+        await world.deliver(PAID)
+        await world.until(lambda: len(world.ended()) == 1)
+        await world.until(lambda: world.clock.sleeping > 1 and world.clock.slept[-1] <= 5)
+        world.clock.advance(6)
+        await world.until(lambda: len(world.ended()) == 2)

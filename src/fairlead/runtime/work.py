@@ -178,10 +178,10 @@ class Worker:
             except Exception as error:  # noqa: BLE001  # an effect that the database refuses is a failed turn
                 ending = put_back(job, error, self._ports)
                 is_written = await self._write(ending, until=until)
-            if ending == Written(JobState.WAITING):
-                self.wake()
-            elif is_written:
+            if is_written and ending != Written(JobState.WAITING):
                 self._tell(job, ending, clock.monotonic() - started, begun_at)
+            if ending.state is JobState.WAITING:  # it is due before what was looked for last, perhaps
+                self.wake()
         finally:
             self._running.pop(job.claim, None)
             if self._has_more:

@@ -7,8 +7,11 @@ in its OpenAPI description; read 2026-11-25.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
+from fairlead.capabilities.email import CALL_FIELD
 from fairlead.capabilities.news.email import Bounce, EmailNews
 from fairlead.model.event import Event, Notice
 from fairlead.model.incoming import Incoming
@@ -41,6 +44,7 @@ class _Event(msgspec.Struct, frozen=True, rename="pascal"):
     delivered_at: str | None = None
     received_at: str | None = None
     changed_at: str | None = None
+    metadata: Mapping[str, str] = {}
 
     @property
     def at(self) -> float | None:
@@ -68,7 +72,14 @@ def normalise(kind: str, body: bytes) -> Event | None:
         return None
     data = EmailNews(bounce=bounce, detail=event.details or event.description, url=event.original_link)
     recipient = event.email or event.recipient
-    return Event(type=neutral, occurred_at=event.at, subject=event.message_id, recipient=recipient, data=data)
+    return Event(
+        type=neutral,
+        occurred_at=event.at,
+        subject=event.message_id,
+        call=event.metadata.get(CALL_FIELD),
+        recipient=recipient,
+        data=data,
+    )
 
 
 def _bounce(kind: str) -> tuple[str | None, Bounce | None]:

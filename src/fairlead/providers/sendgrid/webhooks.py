@@ -41,6 +41,8 @@ class _Event(msgspec.Struct, frozen=True):
     reason: str | None = None
     response: str | None = None
     url: str | None = None
+    #: A custom argument of the message: they stand among the event's own fields.
+    fairlead_call: str | None = None
 
     @property
     def message(self) -> str | None:
@@ -80,7 +82,12 @@ def normalise(kind: str, body: bytes) -> Event | None:
         url=event.url,
     )
     return Event(
-        type=_TYPES[kind], occurred_at=event.timestamp, subject=event.message, recipient=event.email, data=data
+        call=event.fairlead_call,
+        type=_TYPES[kind],
+        occurred_at=event.timestamp,
+        subject=event.message,
+        recipient=event.email,
+        data=data,
     )
 
 
