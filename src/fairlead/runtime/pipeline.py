@@ -107,7 +107,9 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
                     return step.value
                 request, visit.failures, now = step.next, restarts, ports.clock.monotonic()
                 continue
-            await visit.wait_to_repeat(request, step.error, step)
+            if not visit.may_repeat(request, step):
+                raise step.error
+            await wait(step.error.retry_after_s or 0.0, trail, ports)
             if getgeneratorstate(operation) == GEN_CLOSED:  # by an answer it could not read; nothing was done yet
                 restarts = visit.failures
                 operation, request = visit.opened(begin)
@@ -120,8 +122,7 @@ async def serve(call: Call, connection: Connection, begin: Begin, trail: Trail, 
             raise
         raise final from error
     finally:
-        if operation is not None:
-            operation.close()
+        close(operation)
 
 
 class Visit:
@@ -229,12 +230,6 @@ class Visit:
         if self.connection.quota is not None:
             await self.connection.settle_quota(lease, step.verdict, answer)
 
-    async def wait_to_repeat(self, request: Request, error: errors.FairleadError, step: Step) -> None:
-        """Wait until the same request should go to the same connection again; raise the error where it should not."""
-        if not self.may_repeat(request, step):
-            raise error
-        await wait(error.retry_after_s or 0.0, self.trail, self.ports)
-
     def may_repeat(self, request: Request, step: Step) -> bool:
         """Whether the same request should go to the same connection again, and the budget has paid for it.
 
@@ -269,6 +264,12 @@ class Visit:
             call_id=self.call.id,
             attempts=tuple(self.trail.attempts),
         )
+
+
+def close(operation: Operation[Any] | None) -> None:
+    """End an operation that may be in the middle of something."""
+    if operation is not None:
+        operation.close()
 
 
 def too_late(call: Call, failed: list[errors.FairleadError], trail: Trail) -> errors.FairleadError:
