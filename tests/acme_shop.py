@@ -13,10 +13,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from fairlead.config.read import parse_settings
+from fairlead.config.sources import Sources
+from fairlead.config.storage import Storage
 from fairlead.model.incoming import Reply
 from fairlead.observe.events import Event, EventStream, JobEnded
 from fairlead.runtime.fairlead import Fairlead
 from fairlead.runtime.ports import Ports
+from fairlead.storage.jobs import JobStore
+from fairlead.storage.open import open_store
 from timers import HeldClock
 from vendors.acme import signed
 
@@ -42,6 +46,12 @@ def installed() -> Iterator[None]:
         yield
     finally:
         sys.path.remove(str(VENDORS))
+
+
+def on_the_clock(wanted: Storage, *, source: str, sources: Sources, ports: Ports) -> JobStore:
+    """Open a store whose time is the engine's, and not that of its server."""
+    del source, sources
+    return open_store(wanted.url, clock=ports.clock, ids=ports.ids, now=ports.clock.wall)
 
 
 class Shop(NamedTuple):
@@ -91,6 +101,7 @@ async def shop(path: Path | str, settings: str = "") -> AsyncIterator[Shop]:
                 ids=lambda: f"id-{next(numbers)}",
                 events=EventStream((events.append,)),
             ),
+            open_store=on_the_clock,
         )
         async with asyncio.timeout(PATIENCE_S):
             try:

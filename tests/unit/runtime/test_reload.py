@@ -231,7 +231,7 @@ async def test_at_the_end_what_was_replaced_is_closed_too() -> None:
         (TWO.replace("'one', 'two'", "'one', 'three'"), "invalid_setting", "names 'three', which is no connection"),
         (recipes("one") + recipes("two", "base_url_ = 1").replace("base_url_ = 1", "plan = 'none'"), "invalid_setting",
          "connections.two.plan"),
-        (TWO.replace('"spoonacular"', '"acme"'), "unknown_provider", "connections.one.provider"),
+        (TWO.replace('"spoonacular"', '"nobody"'), "unknown_provider", "connections.one.provider"),
     ],
 )  # fmt: skip
 async def test_a_mistake_changes_nothing_and_is_told(text: str, code: str, said: str) -> None:

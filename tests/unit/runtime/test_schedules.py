@@ -104,6 +104,6 @@ async def test_what_was_kept_for_long_enough_is_deleted_in_batches() -> None:
 
 def test_every_kind_and_every_end_has_an_age() -> None:
     ages_s = ages_of(Retention(events_dead_s=5.0))
-    assert {kind for kind, _ in ages_s} == {"call", "settle", "event", "task"}
+    assert {kind for kind, _ in ages_s} == {"call", "settle", "event", "task", "nonce"}
     assert {state for _, state in ages_s} == {state for state in JobState if state.is_over}
     assert ages_s["event", JobState.DEAD] == 5.0
