@@ -28,6 +28,7 @@ SCRIPTS = (
     "pipeline",
     "brownout",
     "storage",
+    "background",
     "verification",
     "webhooks",
 )
