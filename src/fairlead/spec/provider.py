@@ -190,6 +190,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     #: Where good statuses carry an error code too: the codes that mean success. None where a good status says enough.
     ok_codes: tuple[str, ...] | None = None
     idempotency_header: str | None = None
+    #: For how long the vendor knows a key, in seconds; later nothing is repeated with it. An hour where it is not said.
+    idempotency_window_s: float = 3600.0
     #: Headers of every request that does not have its own: the version of the API, where a header pins it.
     fixed_headers: Pairs = ()
     pagination: Pagination | None = None
