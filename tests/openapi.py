@@ -67,8 +67,9 @@ class Description:
         ((kind, content),) = body.items()
         sent_kind = dict(request.headers)["content-type"]
         assert sent_kind.startswith(kind), sent_kind
-        value = form_of(request) if kind == "multipart/form-data" else json.loads(request.body)
-        check(value, content["schema"], document, found.name)
+        schema = resolve(content["schema"], document)
+        value = form_of(request, schema) if kind == "multipart/form-data" else json.loads(request.body)
+        check(value, schema, document, found.name)
 
     def check_answer(self, request: Request, response: Response) -> None:
         """Fail unless the contract has an answer of this status, and the body is as it says."""
@@ -84,8 +85,8 @@ class Description:
         check(response.json(), schema, document, f"{found.name} {response.status}")
 
 
-def form_of(request: Request) -> Document:
-    """Read a multipart form (RFC 7578) with Python's own reader: what is sent twice is a list."""
+def form_of(request: Request, schema: Document) -> Document:
+    """Read a multipart form (RFC 7578) with Python's own reader: what may be sent twice is a list."""
     head = f"content-type: {dict(request.headers)['content-type']}\r\n\r\n".encode()
     form: Document = {}
     for part in BytesParser(policy=HTTP).parsebytes(head + request.body).iter_parts():
@@ -93,7 +94,9 @@ def form_of(request: Request) -> Document:
         value = part.get_payload(decode=True)
         text = value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
         form.setdefault(str(name), []).append(text)
-    return {name: values[0] if len(values) == 1 else values for name, values in form.items()}
+    known = schema.get("properties", {})
+    several = {name for name, each in known.items() if each.get("type") == "array"}
+    return {name: values if name in several or len(values) > 1 else values[0] for name, values in form.items()}
 
 
 def check(value: Any, schema: Document, document: Document, name: str) -> None:

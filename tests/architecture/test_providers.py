@@ -34,8 +34,8 @@ each_provider = pytest.mark.parametrize("declared", ALL, ids=lambda declared: de
 
 def fields_of(auth: Auth) -> set[str]:
     match auth:
-        case Basic(user=user, password=password):
-            return {user, password}
+        case Basic(user=user, password=password, fixed_user=fixed, path=path):
+            return {password, *path} | ({user} if not fixed else set())
         case Bearer(field=field):
             return {field}
         case Hmac(field=field, id_header=None):

@@ -42,8 +42,11 @@ def sign(
     if isinstance(auth, Bearer):
         headers.append(("authorization", f"Bearer {credentials[auth.field].reveal()}"))
     elif isinstance(auth, Basic):
-        pair = f"{credentials[auth.user].reveal()}:{credentials[auth.password].reveal()}"
+        user = auth.fixed_user or credentials[auth.user].reveal()
+        pair = f"{user}:{credentials[auth.password].reveal()}"
         headers.append(("authorization", f"Basic {b64encode(pair.encode()).decode()}"))
+        for field in auth.path:
+            path = _fill(path, ApiKey(field, Place.PATH, field), credentials[field].reveal())
     elif isinstance(auth, Hmac):
         headers += _signature(request, auth, credentials, str(int(now)))
     else:

@@ -34,10 +34,15 @@ class ApiKey(msgspec.Struct, frozen=True):
 
 
 class Basic(msgspec.Struct, frozen=True):
-    """HTTP Basic (RFC 7617) from two credential fields."""
+    """HTTP Basic (RFC 7617) from two credential fields, or from one where everybody has the same user.
+
+    `path` are fields that stand in the path beside it, each for `{its name}`.
+    """
 
     user: str = "user"
     password: str = "password"  # noqa: S105  # the name of a field
+    fixed_user: str = ""
+    path: tuple[str, ...] = ()
 
 
 class Bearer(msgspec.Struct, frozen=True):

@@ -84,6 +84,16 @@ def test_bearer() -> None:
     assert sign(REQUEST, Bearer("key"), secrets(key="t")).headers[-1] == ("authorization", "Bearer t")
 
 
+def test_basic_with_the_same_user_for_everybody_and_a_credential_in_the_path() -> None:
+    auth = Basic(password="key", fixed_user="api", path=("domain",))
+    signed = sign(Request.get("/v3/{domain}/things"), auth, secrets(key="k", domain="mg.example.com"))
+    assert signed.path == "/v3/mg.example.com/things"
+    assert signed.shown_path == "/v3/{domain}/things"
+    assert b64decode(dict(signed.headers)["authorization"].removeprefix("Basic ")) == b"api:k"
+    with pytest.raises(InvalidArgumentError, match="'domain' cannot be part of a path"):
+        sign(Request.get("/v3/{domain}/things"), auth, secrets(key="k", domain=".."))
+
+
 def test_basic_is_that_of_the_rfc() -> None:
     signed = sign(REQUEST, Basic(), secrets(user="Aladdin", password="open sesame"))  # RFC 7617 §2
     assert signed.headers == (*UNSIGNED, ("authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="))

@@ -1,4 +1,4 @@
-"""Mailgun: what it tells of emails.
+"""What Mailgun tells of emails.
 
 The signature stands in the body, and is not over it: it says that somebody had the key, once. Its token is therefore
 good for one delivery only. Facts: the page 'Securing webhooks', mailgun-python security.py (4cf0a67; it takes what is
@@ -14,7 +14,6 @@ from fairlead.errors import WebhookError, WebhookReason
 from fairlead.model.event import Event, Notice
 from fairlead.model.incoming import Incoming
 from fairlead.spec.notice import parse_form, parse_json, position
-from fairlead.spec.provider import Credential, Provider
 from fairlead.spec.webhook import HmacScheme, Signed, Webhooks
 
 _TYPES = {
@@ -136,27 +135,10 @@ def _failure(event: _Event) -> str:
     return "email.dropped" if (event.reason or "").startswith("suppress-") else "email.bounced"
 
 
-PROVIDER = Provider(
-    id="mailgun",
-    title="Mailgun",
-    docs_url="https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhooks",
-    api_version="v3",
-    base_url="https://api.mailgun.net",
-    credentials=(
-        Credential(
-            name="webhook_secret",
-            label="HTTP webhook signing key",
-            help="API Security, 'HTTP webhook signing key': it is not the API key",
-            is_required=False,
-        ),
-    ),
-    auth=(),
-    capabilities={},
-    webhooks=Webhooks(
-        scheme=HmacScheme(find=find_signature),
-        secrets=("webhook_secret",),
-        split=split,
-        normalise=normalise,
-        source="documentation.mailgun.com, 'Securing webhooks', read 2026-11-25",
-    ),
+WEBHOOKS = Webhooks(
+    scheme=HmacScheme(find=find_signature),
+    secrets=("webhook_secret",),
+    split=split,
+    normalise=normalise,
+    source="documentation.mailgun.com, 'Securing webhooks', read 2026-11-25",
 )

@@ -1,4 +1,4 @@
-"""Resend: what it tells of emails.
+"""What Resend tells of emails.
 
 Signed as the Standard Webhooks are, with headers of Svix. Facts: Resend's OpenAPI description (1.5.0, its section
 'webhooks'), svix-webhooks (4fc0cfb); read 2026-11-25.
@@ -12,7 +12,6 @@ from fairlead.capabilities.news.email import Bounce, EmailNews
 from fairlead.model.event import Event, Notice
 from fairlead.model.incoming import Incoming
 from fairlead.spec.notice import content_key, instant, only, parse_json, position
-from fairlead.spec.provider import Credential, Provider
 from fairlead.spec.webhook import Webhooks, standard_webhooks
 
 _TYPES = {
@@ -84,27 +83,10 @@ def normalise(kind: str, body: bytes) -> Event | None:
     )
 
 
-PROVIDER = Provider(
-    id="resend",
-    title="Resend",
-    docs_url="https://resend.com/docs/dashboard/webhooks/introduction",
-    api_version="unversioned",
-    base_url="https://api.resend.com",
-    credentials=(
-        Credential(
-            name="webhook_secret",
-            label="Signing secret of the webhook",
-            help="Webhooks, the webhook: 'Signing Secret', whole, as whsec_...",
-            is_required=False,
-        ),
-    ),
-    auth=(),
-    capabilities={},
-    webhooks=Webhooks(
-        scheme=standard_webhooks(headers="svix"),
-        secrets=("webhook_secret",),
-        split=split,
-        normalise=normalise,
-        source="Resend's OpenAPI description (1.5.0) and svix-webhooks (4fc0cfb), read 2026-11-25",
-    ),
+WEBHOOKS = Webhooks(
+    scheme=standard_webhooks(headers="svix"),
+    secrets=("webhook_secret",),
+    split=split,
+    normalise=normalise,
+    source="Resend's OpenAPI description (1.5.0) and svix-webhooks (4fc0cfb), read 2026-11-25",
 )
