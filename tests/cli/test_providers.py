@@ -18,8 +18,8 @@ async def test_every_provider_is_told_with_what_it_has_needs_and_allows() -> Non
     assert (told.code, told.err) == (0, "")
     for name in provider_names():
         provider = load_provider(name)
-        features, limits, documentation = re.findall(rf"^{name} .*$", told.out, re.MULTILINE)
-        assert all(capability in features for capability in provider.capabilities)
+        *features, limits, documentation = re.findall(rf"^{name} .*$", told.out, re.MULTILINE)
+        assert all(capability in " ".join(features) for capability in provider.capabilities)
         assert all(each.name in limits for each in provider.credentials if each.is_required)
         assert provider.title in documentation
         assert provider.docs_url in documentation

@@ -1,4 +1,4 @@
-"""Amazon SES: what it tells of emails, through a topic of SNS.
+"""What Amazon SES tells of emails, through a topic of SNS.
 
 The envelope is that of `fairlead.spec.topic`. A bounce or a complaint may be about several recipients: each is a notice
 of its own. Facts: the pages 'Contents of event data' and 'Amazon SNS notification contents', read 2026-11-25.
@@ -15,7 +15,6 @@ from fairlead.errors import WebhookError
 from fairlead.model.event import Event, Notice
 from fairlead.model.incoming import Incoming
 from fairlead.spec.notice import instant, only, parse_json, position
-from fairlead.spec.provider import Credential, Provider
 from fairlead.spec.topic import NOTIFICATION, REPEATED_FOR_S, find_signature, parse_message
 from fairlead.spec.webhook import CertificateScheme, Webhooks
 
@@ -159,34 +158,16 @@ def normalise(kind: str, body: bytes) -> Event | None:
     )
 
 
-PROVIDER = Provider(
-    id="ses",
-    title="Amazon SES",
-    docs_url="https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns.html",
-    api_version="v2",
-    base_url="https://email.us-east-1.amazonaws.com",
-    credentials=(
-        Credential(
-            name="topic_arn",
-            label="ARN of the topic",
-            help="Where the configuration set publishes its events. Messages of any other topic are refused",
-            is_secret=False,
-            is_required=False,
-        ),
+WEBHOOKS = Webhooks(
+    scheme=CertificateScheme(
+        find=find_signature,
+        host=r"sns\.[a-z0-9-]{3,}\.amazonaws\.com(\.cn)?",
+        path=r"/.*\.pem",
+        field="topic_arn",
+        tolerance_s=REPEATED_FOR_S,
     ),
-    auth=(),
-    capabilities={},
-    webhooks=Webhooks(
-        scheme=CertificateScheme(
-            find=find_signature,
-            host=r"sns\.[a-z0-9-]{3,}\.amazonaws\.com(\.cn)?",
-            path=r"/.*\.pem",
-            field="topic_arn",
-            tolerance_s=REPEATED_FOR_S,
-        ),
-        secrets=("topic_arn",),
-        split=split,
-        normalise=normalise,
-        source="Amazon SES developer guide, 'Contents of event data', read 2026-11-25",
-    ),
+    secrets=("topic_arn",),
+    split=split,
+    normalise=normalise,
+    source="Amazon SES developer guide, 'Contents of event data', read 2026-11-25",
 )
