@@ -42,8 +42,8 @@ def fields_of(auth: Auth) -> set[str]:
             return {field}
         case Hmac(field=field, id_field=identity):
             return {field, identity}
-        case SigV4(access_key_id=identity, secret_access_key=secret):
-            return {identity, secret}
+        case SigV4(access_key_id=identity, secret_access_key=secret, region_field=region):
+            return {identity, secret, *([region] if region else [])}
         case keys:
             return {key.field for key in keys}
 
@@ -147,7 +147,7 @@ def test_its_rules_have_evidence_and_can_be_reached(declared: Declared) -> None:
         assert re.search(r"\d{4}", rule.evidence), "Say when it was read, or the number of the RFC."
         assert issubclass(rule.error, FairleadError)
         assert not issubclass(rule.error, TransportError)
-        assert rule.code is None or declared.provider.error_code_at
+        assert rule.code is None or declared.provider.error_code_at or declared.provider.error_code_header
         assert not seen & {(rule.status, rule.code), (rule.status, None)}, "An earlier rule takes all it would."
         seen.add((rule.status, rule.code))
 

@@ -79,6 +79,8 @@ def _fill(path: str, key: ApiKey, value: str) -> str:
 def _sign_v4(request: Request, auth: SigV4, credentials: Mapping[str, Secret], base_url: str, now: float) -> Request:
     """Sign in place of an earlier signature. What stands plainly in the path is encoded: AWS signs nothing else."""
     request = msgspec.structs.replace(request, path=quote(request.path, safe="/%"))
+    if auth.region_field is not None and auth.region_field in credentials:
+        auth = msgspec.structs.replace(auth, region=credentials[auth.region_field].reveal())
     host, base_path = authority_of(base_url), urlsplit(base_url).path.rstrip("/")
     headers = sign_v4(request, auth, credentials, host=host, base_path=base_path, now=now)
     kept = (pair for pair in request.headers if pair[0].lower() not in RENEWED)

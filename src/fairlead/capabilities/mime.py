@@ -96,11 +96,11 @@ def _encoded(text: str, name: str) -> str:
 
 
 def _address_list(addresses: Sequence[Address]) -> str:
-    return ",\r\n ".join(map(_mailbox, addresses))
+    return ",\r\n ".join(map(mailbox_field, addresses))
 
 
-def _mailbox(address: Address) -> str:
-    """Write an address, and whose it is (RFC 5322 §3.4)."""
+def mailbox_field(address: Address) -> str:
+    """Write an address, and whose it is (RFC 5322 §3.4); a long name is folded."""
     if not _PLAIN.fullmatch(address.email) or re.search(r"[<>,; ]", address.email):
         raise InvalidArgumentError("An address of the message is none.", hint="Read it by Address.read.")
     if not address.name:

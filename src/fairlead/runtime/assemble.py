@@ -85,13 +85,15 @@ def assemble_connection(
     ports, shared = world.ports, world.shared
     where = f"{source}: connections.{name}"
     provider = _provider(name, wanted, where)
+    credentials = _credentials(wanted, provider, where, world.sources)
+    provider = _placed(provider, credentials)
     base_url = wanted.base_url or provider.base_url
     plan = _plan(wanted, provider, where)
     concurrency = concurrency_of(wanted, plan)
     made_of = Blueprint(
         settings=wanted,
         options=_options(wanted, provider, base_url, where, world.sources, pool=most_at_once(concurrency)),
-        credentials=_credentials(wanted, provider, where, world.sources),
+        credentials=credentials,
         chaos=chaos,
         webhook_secrets=_webhook_secrets(wanted, provider, where, world.sources),
     )
@@ -258,6 +260,15 @@ def _declared(name: str, wanted: config.Connection, where: str) -> Provider:
     if wanted.base_url is not None:
         _check_url(wanted.base_url, f"{where}.base_url")
     return build_provider(name, wanted, where)
+
+
+def _placed(provider: Provider, credentials: Mapping[str, Secret]) -> Provider:
+    """Return the provider at the address that its credentials say: `{region}` and the like are filled in."""
+    base_url = provider.base_url
+    for name in re.findall(r"{(\w+)}", base_url):
+        if name in credentials:
+            base_url = base_url.replace(f"{{{name}}}", credentials[name].reveal())
+    return msgspec.structs.replace(provider, base_url=base_url)
 
 
 def _credentials(wanted: config.Connection, provider: Provider, where: str, sources: Sources) -> Mapping[str, Secret]:

@@ -23,5 +23,11 @@ def assess(provider: Provider, request: Request, answer: Response | Broken) -> V
             if refusal is not None:
                 return classify_refusal(answer.status, refusal, effect=request.effect, rules=provider.errors)
         return by_table(answer.status, _ANSWERED, request.effect)
-    code = text_at(answer, provider.error_code_at) if answer.status >= 400 else None
+    code = _code(provider, answer) if answer.status >= 400 else None
     return classify(answer.status, phase=Phase.ANSWERED, effect=request.effect, rules=provider.errors, code=code)
+
+
+def _code(provider: Provider, answer: Response) -> str | None:
+    """Return the vendor's code of an error, from the header or the body."""
+    said = answer.headers.get(provider.error_code_header) if provider.error_code_header else None
+    return said.partition(":")[0].strip() if said else text_at(answer, provider.error_code_at)

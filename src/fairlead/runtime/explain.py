@@ -74,7 +74,8 @@ def mask(text: str, connection: Connection) -> str:
     """Mask the connection's credentials in what a vendor says: some quote them, as they are or as they were sent."""
     signed = sign(Request.get("/"), connection.provider.auth, connection.credentials)
     values = {value.rpartition(" ")[2] for _, value in (*signed.query, *signed.headers)}  # without 'Bearer' or 'Basic'
-    values |= {secret.reveal() for secret in connection.credentials.values()}
+    told = {each.name for each in connection.provider.credentials if not each.is_secret}  # a region says where to look
+    values |= {secret.reveal() for name, secret in connection.credentials.items() if name not in told}
     forms = {form for value in values for form in (value, quote(value), quote(value, safe=""), quote_plus(value))}
     long_enough = (form for form in forms if len(form) >= _SHORTEST_SECRET)
     longest_first = sorted(long_enough, key=len, reverse=True)  # one credential may begin like another

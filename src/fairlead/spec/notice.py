@@ -86,3 +86,17 @@ def only(texts: Sequence[str] | None) -> str | None:
 
 def _malformed() -> WebhookError:
     return WebhookError.of(WebhookReason.MALFORMED)
+
+
+def text_named(pairs: Any, name: str) -> str | None:
+    """Return one of the texts that the application sent along, by its name; None for what is none.
+
+    Vendors give them back as an object, as an object of lists, or as a list of `{name, value}`.
+    """
+    if isinstance(pairs, list):
+        found = next((each.get("value") for each in pairs if isinstance(each, dict) and each.get("name") == name), None)
+    else:
+        found = pairs.get(name) if isinstance(pairs, dict) else None
+    if isinstance(found, list):
+        found = found[0] if found else None
+    return found if isinstance(found, str) else None

@@ -82,6 +82,8 @@ class SigV4(msgspec.Struct, frozen=True, kw_only=True):
     access_key_id: str = "access_key_id"
     secret_access_key: str = "secret_access_key"  # noqa: S105  # the name of a field
     session_token: str = "session_token"  # noqa: S105  # likewise
+    #: The credential field with the region, where that is a connection's own.
+    region_field: str | None = None
 
 
 Auth = tuple[ApiKey, ...] | Basic | Bearer | Hmac | SigV4
@@ -170,6 +172,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     docs_url: str
     api_version: str
+    #: `{region}` in it is the credential of that name, which is no secret.
     base_url: str
     credentials: tuple[Credential, ...]
     auth: Auth
@@ -189,6 +192,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     #: The headers with the vendor's own names for what is left.
     limits: tuple[LimitHeaders, ...] = ()
     errors: tuple[ErrorRule, ...] = ()
+    #: The header with an error's code; what follows a colon in it is not part of the code.
+    error_code_header: str | None = None
     #: Where an error body holds its code and its sentence.
     error_code_at: tuple[str, ...] = ()
     error_message_at: tuple[str, ...] = ()

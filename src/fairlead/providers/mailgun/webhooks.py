@@ -7,13 +7,16 @@ up to five minutes old), Mailgun's OpenAPI description (3.0.0); read 2026-11-25.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
+from fairlead.capabilities.email import CALL_FIELD
 from fairlead.capabilities.news.email import Bounce, EmailNews
 from fairlead.errors import WebhookError, WebhookReason
 from fairlead.model.event import Event, Notice
 from fairlead.model.incoming import Incoming
-from fairlead.spec.notice import parse_form, parse_json, position
+from fairlead.spec.notice import parse_form, parse_json, position, text_named
 from fairlead.spec.webhook import HmacScheme, Signed, Webhooks
 
 _TYPES = {
@@ -59,6 +62,7 @@ class _Event(msgspec.Struct, frozen=True, rename="kebab"):
     url: str | None = None
     message: _Message = _Message()
     delivery_status: _Status = _Status()
+    user_variables: Any = None
 
 
 class _Signs(msgspec.Struct, frozen=True):
@@ -121,6 +125,7 @@ def normalise(kind: str, body: bytes) -> Event | None:
     )
     return Event(
         type=neutral,
+        call=text_named(event.user_variables, CALL_FIELD),
         occurred_at=event.timestamp,
         subject=event.message.headers.message_id,
         recipient=event.recipient,

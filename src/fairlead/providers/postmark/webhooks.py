@@ -7,7 +7,7 @@ in its OpenAPI description; read 2026-11-25.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -15,7 +15,7 @@ from fairlead.capabilities.email import CALL_FIELD
 from fairlead.capabilities.news.email import Bounce, EmailNews
 from fairlead.model.event import Event, Notice
 from fairlead.model.incoming import Incoming
-from fairlead.spec.notice import content_key, instant, parse_json, position
+from fairlead.spec.notice import content_key, instant, parse_json, position, text_named
 from fairlead.spec.webhook import BasicScheme, Webhooks
 
 _TYPES = {
@@ -44,7 +44,7 @@ class _Event(msgspec.Struct, frozen=True, rename="pascal"):
     delivered_at: str | None = None
     received_at: str | None = None
     changed_at: str | None = None
-    metadata: Mapping[str, str] = {}
+    metadata: Any = None
 
     @property
     def at(self) -> float | None:
@@ -76,7 +76,7 @@ def normalise(kind: str, body: bytes) -> Event | None:
         type=neutral,
         occurred_at=event.at,
         subject=event.message_id,
-        call=event.metadata.get(CALL_FIELD),
+        call=text_named(event.metadata, CALL_FIELD),
         recipient=recipient,
         data=data,
     )

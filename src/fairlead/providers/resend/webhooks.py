@@ -6,12 +6,15 @@ Signed as the Standard Webhooks are, with headers of Svix. Facts: Resend's OpenA
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
+from fairlead.capabilities.email import CALL_FIELD
 from fairlead.capabilities.news.email import Bounce, EmailNews
 from fairlead.model.event import Event, Notice
 from fairlead.model.incoming import Incoming
-from fairlead.spec.notice import content_key, instant, only, parse_json, position
+from fairlead.spec.notice import content_key, instant, only, parse_json, position, text_named
 from fairlead.spec.webhook import Webhooks, standard_webhooks
 
 _TYPES = {
@@ -41,6 +44,7 @@ class _Data(msgspec.Struct, frozen=True):
     failed: _Detail | None = None
     suppressed: _Detail | None = None
     click: _Detail | None = None
+    tags: Any = None
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -78,6 +82,7 @@ def normalise(kind: str, body: bytes) -> Event | None:
         type=_TYPES[kind],
         occurred_at=instant(event.created_at),
         subject=data.email_id,
+        call=text_named(data.tags, CALL_FIELD),
         recipient=only(data.to),
         data=news,
     )

@@ -7,6 +7,7 @@ signature may be is not said there, nor whether a repeat, of which there are som
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -42,7 +43,7 @@ class _Event(msgspec.Struct, frozen=True):
     response: str | None = None
     url: str | None = None
     #: A custom argument of the message: they stand among the event's own fields.
-    fairlead_call: str | None = None
+    fairlead_call: Any = None
 
     @property
     def message(self) -> str | None:
@@ -82,7 +83,7 @@ def normalise(kind: str, body: bytes) -> Event | None:
         url=event.url,
     )
     return Event(
-        call=event.fairlead_call,
+        call=event.fairlead_call if isinstance(event.fairlead_call, str) else None,
         type=_TYPES[kind],
         occurred_at=event.timestamp,
         subject=event.message,

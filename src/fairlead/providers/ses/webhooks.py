@@ -1,4 +1,4 @@
-"""Amazon SES: what it tells of emails, through a topic of SNS.
+"""What Amazon SES tells of emails, through a topic of SNS.
 
 The envelope is that of `fairlead.spec.topic`. A bounce or a complaint may be about several recipients: each is a notice
 of its own. Facts: the pages 'Contents of event data' and 'Amazon SNS notification contents', read 2026-11-25.
@@ -7,15 +7,16 @@ of its own. Facts: the pages 'Contents of event data' and 'Amazon SNS notificati
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
+from fairlead.capabilities.email import CALL_FIELD
 from fairlead.capabilities.news.email import Bounce, EmailNews
 from fairlead.errors import WebhookError
 from fairlead.model.event import Event, Notice
 from fairlead.model.incoming import Incoming
-from fairlead.spec.notice import instant, only, parse_json, position
-from fairlead.spec.provider import Credential, Provider
+from fairlead.spec.notice import instant, only, parse_json, position, text_named
 from fairlead.spec.topic import NOTIFICATION, REPEATED_FOR_S, find_signature, parse_message
 from fairlead.spec.webhook import CertificateScheme, Webhooks
 
@@ -69,6 +70,7 @@ class _Detail(msgspec.Struct, frozen=True, rename="camel"):
 class _Mail(msgspec.Struct, frozen=True, rename="camel"):
     message_id: str | None = None
     destination: tuple[str, ...] = ()
+    tags: Any = None
 
 
 class _Record(msgspec.Struct, frozen=True, rename="camel"):
@@ -154,39 +156,22 @@ def normalise(kind: str, body: bytes) -> Event | None:
         type=_TYPES[kind],
         occurred_at=instant(detail.timestamp),
         subject=record.mail.message_id,
+        call=text_named(record.mail.tags, CALL_FIELD),
         recipient=person.email_address,
         data=data,
     )
 
 
-PROVIDER = Provider(
-    id="ses",
-    title="Amazon SES",
-    docs_url="https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns.html",
-    api_version="v2",
-    base_url="https://email.us-east-1.amazonaws.com",
-    credentials=(
-        Credential(
-            name="topic_arn",
-            label="ARN of the topic",
-            help="Where the configuration set publishes its events. Messages of any other topic are refused",
-            is_secret=False,
-            is_required=False,
-        ),
+WEBHOOKS = Webhooks(
+    scheme=CertificateScheme(
+        find=find_signature,
+        host=r"sns\.[a-z0-9-]{3,}\.amazonaws\.com(\.cn)?",
+        path=r"/.*\.pem",
+        field="topic_arn",
+        tolerance_s=REPEATED_FOR_S,
     ),
-    auth=(),
-    capabilities={},
-    webhooks=Webhooks(
-        scheme=CertificateScheme(
-            find=find_signature,
-            host=r"sns\.[a-z0-9-]{3,}\.amazonaws\.com(\.cn)?",
-            path=r"/.*\.pem",
-            field="topic_arn",
-            tolerance_s=REPEATED_FOR_S,
-        ),
-        secrets=("topic_arn",),
-        split=split,
-        normalise=normalise,
-        source="Amazon SES developer guide, 'Contents of event data', read 2026-11-25",
-    ),
+    secrets=("topic_arn",),
+    split=split,
+    normalise=normalise,
+    source="Amazon SES developer guide, 'Contents of event data', read 2026-11-25",
 )
