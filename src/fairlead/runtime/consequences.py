@@ -9,7 +9,7 @@ import msgspec
 
 from fairlead.capabilities.email import EmailReceipt, accepted
 from fairlead.capabilities.mailbox import Address
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, WebhookError
 from fairlead.model.call import Ref
 from fairlead.model.event import Event, Notice
 from fairlead.model.outcome import Outcome
@@ -45,8 +45,11 @@ class Consequences:
         webhooks = connection.provider.webhooks
         if "email" not in connection.provider.capabilities or webhooks is None or webhooks.normalise is None:
             return NOTHING
-        events = [webhooks.normalise(each.type, each.body) for each in notices]
-        known = [each for each in events if each is not None]
+        known: list[Event] = []
+        for notice in notices:
+            with suppress(WebhookError):  # it is the vendor's all the same, and kept: nothing follows from it
+                event = webhooks.normalise(notice.type, notice.body)
+                known += () if event is None else (event,)
         rows = {row.key: row for each in known if (row := suppression_of(each, connection.name, now=now))}
         return Followed(jobs=tuple(rows.values()), events=known)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from fairlead.config.webhooks import Webhooks as WebhookSettings
-from fairlead.errors import UnknownProviderError
+from fairlead.errors import UnknownProviderError, WebhookError
 from fairlead.model.event import Event
 from fairlead.model.headers import Pairs
 from fairlead.runtime.handlers import Handler, Handlers, Received
@@ -30,12 +30,16 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
 
 
 def neutral_of(kept: Kept, kind: str, find_provider: Callable[[str], Provider]) -> Event | None:
-    """Return what an event means whoever sent it; None where there is no neutral word, or its provider is gone."""
+    """Return what an event means whoever sent it.
+
+    None where there is no neutral word, where the vendor does not write it as we know it, or its provider is gone:
+    what came is still there, for whoever handles the vendor's own events.
+    """
     try:
         webhooks = find_provider(kept.provider).webhooks
-    except UnknownProviderError:
-        return None  # what came is still there
-    return webhooks.normalise(kind, kept.body) if webhooks and webhooks.normalise else None
+        return webhooks.normalise(kind, kept.body) if webhooks and webhooks.normalise else None
+    except (UnknownProviderError, WebhookError):
+        return None
 
 
 class _LostError(Exception):
