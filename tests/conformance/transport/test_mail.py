@@ -20,6 +20,12 @@ from mail_stages import BODY, LOGIN, PLAIN, answer_of, mail, outcome_of, post, s
 from raw_server import Peer, serve
 from stages import PATIENCE_S, SHORT_S
 
+
+@pytest.fixture(params=["asyncio", pytest.param("uvloop", marks=pytest.mark.uvloop)], autouse=True)
+def _in_either_event_loop() -> None:
+    """Run each test in asyncio's own, and in that of the gateway."""
+
+
 # --- A message that goes well -------------------------------------------------------------------------------------
 
 
