@@ -198,8 +198,8 @@ class MailLine:
 
     async def _hear(self, until: float) -> Reply:
         reply = self._heed(await self._wire.ask(until=until))
-        if not reply.is_good and reply.code < 400:
-            raise BrokenOff(Failure.RESET)
+        if not reply.is_good and reply.code // 100 not in {4, 5}:
+            raise BrokenOff(Failure.RESET)  # neither yes nor no
         return reply
 
     def _heed(self, reply: Reply) -> Reply:
