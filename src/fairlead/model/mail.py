@@ -21,7 +21,7 @@ from fairlead.model.outcome import Effect
 _PATH = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")
 # RFC 3463 §2: class, subject and detail, which stand before the text (RFC 2034 §4).
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
-#: The reply codes that are known; of others the first digit says what is meant (RFC 5321 §4.3.2).
+#: The reply codes that are known; of others the first digit says what is meant (RFC 5321 §4.2.1).
 _KNOWN = frozenset(
     {
         250, 251, 252, 421, 450, 451, 452, 454, 455, 500, 501, 502, 503, 504, 521, 530, 534, 535, 538, 550, 551, 552,

@@ -10,6 +10,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from typing import cast
 
 from aiosmtplib import SMTPException, SMTPResponseException, SMTPTimeoutError
 from aiosmtplib.auth import auth_login_encode, auth_plain_encode
@@ -51,6 +52,11 @@ class Wire(SMTPProtocol):
         super().__init__(loop=asyncio.get_running_loop())
         self._raw = raw
 
+    @property
+    def out(self) -> asyncio.WriteTransport | None:
+        """What is written to, while there is something; uvloop's is one by its ways, and not by its class."""
+        return cast("asyncio.WriteTransport | None", self.transport)
+
     async def ask(self, *words: bytes, until: float) -> Reply:
         """Send a command, or none, and read the reply."""
         try:
@@ -78,8 +84,8 @@ class Wire(SMTPProtocol):
 
     async def pour(self, pieces: Iterator[bytes], patience: Callable[[], float]) -> None:
         """Write what is not answered; return when all of it is out of our hands."""
-        if isinstance(self.transport, asyncio.WriteTransport):
-            self.transport.set_write_buffer_limits(high=1, low=0)
+        if self.out is not None:
+            self.out.set_write_buffer_limits(high=1, low=0)
         for piece in pieces:
             self.put(piece)
             try:
@@ -173,8 +179,8 @@ class MailLine:
         """Take leave, and close."""
         if self.is_open:
             self._wire.put(b"QUIT\r\n")
-        if isinstance(self._wire.transport, asyncio.WriteTransport):
-            self._wire.transport.abort()  # a close would wait for the other side's word on TLS
+        if self._wire.out is not None:
+            self._wire.out.abort()  # a close would wait for the other side's word on TLS
 
     def abandon(self) -> None:
         """Forget it without touching the socket's other side: after a fork it is the parent's."""
@@ -192,8 +198,8 @@ class MailLine:
 
     async def _hear(self, until: float) -> Reply:
         reply = self._heed(await self._wire.ask(until=until))
-        if not reply.is_good and reply.code < 400:
-            raise BrokenOff(Failure.RESET)
+        if not reply.is_good and reply.code // 100 not in {4, 5}:
+            raise BrokenOff(Failure.RESET)  # neither yes nor no
         return reply
 
     def _heed(self, reply: Reply) -> Reply:
@@ -211,7 +217,7 @@ class MailLine:
 
     async def _greet(self, until: float) -> None:
         """Say who we are by our address: a host name says no more, and may not be known (RFC 5321 §4.1.3)."""
-        own = str(self._wire.transport.get_extra_info("sockname")[0]) if self._wire.transport else ""
+        own = str(self._wire.out.get_extra_info("sockname")[0]) if self._wire.out else ""
         name = f"[IPv6:{own.partition('%')[0]}]" if ":" in own else f"[{own}]"
         reply = await self._agree("ehlo", b"EHLO", name.encode(), until=until)
         self._extensions, self._ways_in = parse_esmtp_extensions(reply.text)

@@ -24,6 +24,12 @@ from mail_stages import PLAIN, mail, options_for, outcome_of, post, send
 from raw_server import Peer, serve
 from stages import PATIENCE_S, SHORT_S, Authority
 
+
+@pytest.fixture(params=["asyncio", pytest.param("uvloop", marks=pytest.mark.uvloop)], autouse=True)
+def _in_either_event_loop() -> None:
+    """Run each test in asyncio's own, and in that of the gateway."""
+
+
 # --- TLS ----------------------------------------------------------------------------------------------------------
 
 

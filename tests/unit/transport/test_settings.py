@@ -123,10 +123,26 @@ import sys
 from fairlead.transport.connect import connect
 from fairlead.transport.http import HttpOptions
 connect(HttpOptions(base_url="https://shop.test"))
-print({"cryptography", "h2"} & {name.partition(".")[0] for name in sys.modules})
+print({"aiosmtplib", "cryptography", "h2"} & {name.partition(".")[0] for name in sys.modules})
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603
     assert done.stdout.strip() == "set()"
+
+
+def test_mail_says_which_package_it_lacks():
+    code = """
+import sys
+sys.modules["aiosmtplib"] = None
+from fairlead.errors import InvalidSettingError
+from fairlead.transport.connect import connect
+from fairlead.transport.http import HttpOptions
+try:
+    connect(HttpOptions(base_url="smtp://mail.test"))
+except InvalidSettingError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603
+    assert done.stdout == "base_url: the package aiosmtplib is missing. Run: pip install fairlead[smtp]\n"
 
 
 async def test_what_can_work_is_opened(tmp_path: Path):
