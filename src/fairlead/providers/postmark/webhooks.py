@@ -12,9 +12,11 @@ import msgspec
 from fairlead.capabilities.news.email import Bounce, EmailNews
 from fairlead.model.event import Event, Notice
 from fairlead.model.incoming import Incoming
+from fairlead.providers.postmark.inbound import read_inbound
 from fairlead.spec.notice import content_key, instant, parse_json, position
 from fairlead.spec.webhook import BasicScheme, Webhooks
 
+INBOUND = "Inbound"
 _TYPES = {
     "Delivery": "email.delivered",
     "SpamComplaint": "email.complained",
@@ -26,7 +28,8 @@ _SOFT = {"SoftBounce", "DnsError", "SpamNotification", "Blocked", "DMARCPolicy",
 
 
 class _Event(msgspec.Struct, frozen=True, rename="pascal"):
-    record_type: str
+    #: Only what came in may have none.
+    record_type: str = INBOUND
     id: int | None = msgspec.field(name="ID", default=None)
     message_id: str | None = msgspec.field(name="MessageID", default=None)
     type: str | None = None
@@ -57,7 +60,9 @@ def split(incoming: Incoming) -> tuple[Notice, ...]:
 
 
 def normalise(kind: str, body: bytes) -> Event | None:
-    """Return what an event means."""
+    """Return what an event means; `kind` is that of its notice."""
+    if kind == INBOUND:
+        return read_inbound(body)
     event: _Event = parse_json(body, _Event)
     neutral, bounce = _TYPES.get(kind), None
     if kind == "Bounce":
