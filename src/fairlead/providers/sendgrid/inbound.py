@@ -1,6 +1,7 @@
 """An email that came in, as Inbound Parse posts it: page 'Inbound Email Parse Webhook', read 2026-11-25.
 
-It is verified as events are, where its security policy has a signature. 'POST the raw, full MIME message' is not read.
+It is verified as events are, where its security policy has a signature: ECDSA, says the page 'Securing your Inbound
+Parse Webhooks', of which no signed example was at hand. 'POST the raw, full MIME message' is not read.
 """
 
 from __future__ import annotations
