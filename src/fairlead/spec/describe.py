@@ -9,6 +9,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from fairlead.model.outcome import Effect
+from fairlead.spec.outcomes import ErrorRule
 from fairlead.spec.provider import Credential, Plan, Provider, QuotaReset, Terms
 from fairlead.spec.webhook import Webhooks
 from fairlead.spec.webhook_text import scheme_text
@@ -32,6 +33,8 @@ class ErrorFeature(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None
     error: str
     evidence: str
+    #: What to do about it, where the error alone does not say it.
+    hint: str = ""
 
 
 class WebhookFeature(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +84,9 @@ def describe(provider: Provider) -> Description:
         default_plan=provider.default_plan,
         quota_reset=provider.quota_reset,
         errors=[
-            ErrorFeature(status=rule.status, code=rule.code, error=rule.error.code, evidence=rule.evidence)
+            ErrorFeature(
+                status=rule.status, code=rule.code, error=rule.error.code, evidence=rule.evidence, hint=rule.hint
+            )
             for rule in provider.errors
         ],
         idempotency_header=provider.idempotency_header,
@@ -179,7 +184,7 @@ def iter_facts(provider: Provider) -> Iterator[tuple[str, str, str]]:
     if provider.idempotency_header:
         yield "repeats", "header", provider.idempotency_header
     for rule in provider.errors:
-        yield "its own errors", f"{rule.status} {rule.code or ''}".strip(), f"{rule.error.code}: {rule.evidence}"
+        yield "its own errors", f"{rule.status} {rule.code or ''}".strip(), _error_text(rule)
     yield from _webhook_facts(provider.webhooks)
     if provider.data_sent:
         yield "data", "sent", ", ".join(provider.data_sent)
@@ -195,6 +200,11 @@ def _webhook_facts(declared: Webhooks | None) -> Iterator[tuple[str, str, str]]:
     yield "webhooks", "verified by", scheme_text(declared.scheme)
     yield "webhooks", "events", "neutral, beside the vendor's" if declared.normalise else "the vendor's"
     yield "webhooks", "source", declared.source
+
+
+def _error_text(rule: ErrorRule) -> str:
+    """Say which error it is, what to do about it, and how that is known."""
+    return f"{rule.error.code}: {rule.hint} ({rule.evidence})" if rule.hint else f"{rule.error.code}: {rule.evidence}"
 
 
 def plan_text(plan: Plan) -> str:

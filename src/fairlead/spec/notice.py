@@ -12,6 +12,7 @@ import msgspec
 
 from fairlead.errors import InvalidArgumentError, WebhookError, WebhookReason
 from fairlead.model.money import Money
+from fairlead.spec.multipart import FormPart, read_form
 
 T = TypeVar("T")
 
@@ -41,6 +42,16 @@ def form_pairs(body: bytes) -> list[tuple[str, str]]:
     """Read every pair of a form, in its order; raise `WebhookError` for one that is too large, or no text."""
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+    except ValueError:  # a UnicodeDecodeError is one
+        raise _malformed() from None
+
+
+def parse_parts(body: bytes) -> list[FormPart]:
+    """Read every field of a form, with files or without; raise `WebhookError` for what cannot be read."""
+    if not body.startswith(b"--"):
+        return [FormPart(name=name, content=text.encode()) for name, text in form_pairs(body)]
+    try:
+        return read_form(body)
     except ValueError:  # a UnicodeDecodeError is one
         raise _malformed() from None
 

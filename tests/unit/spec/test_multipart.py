@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.model.headers import Headers
-from fairlead.spec.multipart import FormFile, build_form
+from fairlead.spec.multipart import FormFile, FormPart, build_form
+from fairlead.spec.multipart import read_form as read_form_body
 from fairlead.testing.exchange import FakeRequest
 from fairlead.testing.forms import Part, read_form
 
@@ -45,3 +46,22 @@ def test_what_ends_one_form_does_not_end_another() -> None:
 def test_the_same_form_is_the_same_bytes_and_another_is_not() -> None:
     assert build_form([("a", "b")]) == build_form([("a", "b")])
     assert build_form([("a", "b")])[0] != build_form([("a", "c")])[0]
+
+
+@given(
+    st.lists(st.tuples(_NAMES, _TEXTS), min_size=1, max_size=4),
+    st.lists(st.builds(FormFile, _NAMES, _NAMES, st.just("image/png"), st.binary(max_size=40)), max_size=3),
+)
+def test_what_is_built_is_read_by_its_body_alone(fields: list[tuple[str, str]], files: list[FormFile]) -> None:
+    expected = [FormPart(name=name, content=text.encode()) for name, text in fields]
+    expected += [FormPart(name=each.field, content=each.content, file_name=each.name, type=each.type) for each in files]
+    assert read_form_body(build_form(fields, files)[1]) == expected
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_form_is_refused_and_nothing_else_happens(body: bytes) -> None:
+    for each in (body, b"--x\r\n" + body, build_form([("a", "b")])[1][:-6] + body):
+        try:
+            read_form_body(each)
+        except ValueError:
+            continue

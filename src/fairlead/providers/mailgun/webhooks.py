@@ -16,7 +16,8 @@ from fairlead.capabilities.news.email import Bounce, EmailNews
 from fairlead.errors import WebhookError, WebhookReason
 from fairlead.model.event import Event, Notice
 from fairlead.model.incoming import Incoming
-from fairlead.spec.notice import parse_form, parse_json, position, text_named
+from fairlead.providers.mailgun.inbound import read_inbound, texts_of
+from fairlead.spec.notice import parse_json, position, text_named
 from fairlead.spec.webhook import HmacScheme, Signed, Webhooks
 
 _TYPES = {
@@ -79,7 +80,7 @@ def find_signature(incoming: Incoming) -> Signed:
         signs: _Signs = parse_json(incoming.body, _Signs)
         found = signs.signature
     else:
-        form = parse_form(incoming.body)
+        form = texts_of(incoming.body)
         found = _Signature(form.get("timestamp"), form.get("token"), form.get("signature"))
     signatures = tuple(each for each in (found.signature, found.parent_signature) if each)
     if not (found.timestamp and found.token and signatures):
@@ -95,7 +96,7 @@ def find_signature(incoming: Incoming) -> Signed:
 def split(incoming: Incoming) -> tuple[Notice, ...]:
     """Return the one event of a delivery; an email that came in has no type of its own, and is `inbound`."""
     if not incoming.body.startswith(b"{"):
-        form = parse_form(incoming.body)
+        form = texts_of(incoming.body)
         return (Notice(key=form.get("token", ""), type="inbound", subject=form.get("Message-Id"), body=incoming.body),)
     tells: _Tells = parse_json(incoming.body, _Tells)
     event: _Event = parse_json(tells.event_data, _Event)
@@ -112,6 +113,8 @@ def split(incoming: Incoming) -> tuple[Notice, ...]:
 
 def normalise(kind: str, body: bytes) -> Event | None:
     """Return what an event means."""
+    if kind == "inbound":
+        return read_inbound(body)
     if kind != "failed" and kind not in _TYPES:
         return None
     event: _Event = parse_json(body, _Event)

@@ -15,9 +15,11 @@ from fairlead.capabilities.email import CALL_FIELD
 from fairlead.capabilities.news.email import Bounce, EmailNews
 from fairlead.model.event import Event, Notice
 from fairlead.model.incoming import Incoming
+from fairlead.providers.postmark.inbound import read_inbound
 from fairlead.spec.notice import content_key, instant, parse_json, position, text_named
 from fairlead.spec.webhook import BasicScheme, Webhooks
 
+INBOUND = "Inbound"
 _TYPES = {
     "Delivery": "email.delivered",
     "SpamComplaint": "email.complained",
@@ -29,7 +31,8 @@ _SOFT = {"SoftBounce", "DnsError", "SpamNotification", "Blocked", "DMARCPolicy",
 
 
 class _Event(msgspec.Struct, frozen=True, rename="pascal"):
-    record_type: str
+    #: Only what came in may have none.
+    record_type: str = INBOUND
     id: int | None = msgspec.field(name="ID", default=None)
     message_id: str | None = msgspec.field(name="MessageID", default=None)
     type: str | None = None
@@ -61,7 +64,9 @@ def split(incoming: Incoming) -> tuple[Notice, ...]:
 
 
 def normalise(kind: str, body: bytes) -> Event | None:
-    """Return what an event means."""
+    """Return what an event means; `kind` is that of its notice."""
+    if kind == INBOUND:
+        return read_inbound(body)
     event: _Event = parse_json(body, _Event)
     neutral, bounce = _TYPES.get(kind), None
     if kind == "Bounce":

@@ -14,10 +14,12 @@ import msgspec
 from fairlead.capabilities.news.email import Bounce, EmailNews
 from fairlead.model.event import Event, Notice
 from fairlead.model.incoming import Incoming
+from fairlead.providers.sendgrid.inbound import read_inbound
 from fairlead.spec.notice import content_key, parse_json, position
 from fairlead.spec.webhook import PublicKeyScheme, Webhooks
 
 _REPEATED_FOR_S = 25 * 3600.0
+INBOUND = "inbound"
 _TYPES = {
     "delivered": "email.delivered",
     "deferred": "email.deferred",
@@ -52,7 +54,9 @@ class _Event(msgspec.Struct, frozen=True):
 
 
 def split(incoming: Incoming) -> tuple[Notice, ...]:
-    """Return the events of a delivery: a list of them."""
+    """Return the events of a delivery: a list of them, or an email that came in, which is a form."""
+    if incoming.body.startswith(b"--"):
+        return (Notice(key=content_key(incoming.body), type=INBOUND, body=incoming.body),)
     parts: list[msgspec.Raw] = parse_json(incoming.body, list[msgspec.Raw])
     return tuple(_notices(parts))
 
@@ -71,6 +75,8 @@ def _notices(parts: list[msgspec.Raw]) -> Iterator[Notice]:
 
 def normalise(kind: str, body: bytes) -> Event | None:
     """Return what an event means."""
+    if kind == INBOUND:
+        return read_inbound(body)
     if kind not in _TYPES:
         return None
     event: _Event = parse_json(body, _Event)
