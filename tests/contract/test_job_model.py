@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from fairlead.runtime.ports import new_id
-from fairlead.storage.jobs import MOST_CRASHES, Claim, Ending, Job, JobState, Query
+from fairlead.storage.jobs import MOST_CRASHES, Claim, Ending, Job, JobState, Query, wait_after
 from fairlead.storage.open import open_store
 from fairlead.testing.clock import FakeClock
 from job_stores import new
@@ -85,6 +85,8 @@ class Jobs(RuleBasedStateMachine):
         for row in sorted(lost, key=lambda row: (row.lease_until, row.id))[:limit]:
             row.crashes += 1
             row.state = JobState.DEAD if row.crashes == MOST_CRASHES else JobState.WAITING
+            wait_s = wait_after(row.crashes)
+            row.run_at = max(row.run_at, now + wait_s) if wait_s else row.run_at
         wanted: list[Row] = []
         for row in sorted(self.due(now), key=lambda row: (row.run_at, row.id)):
             first = self.first_of(row, now)

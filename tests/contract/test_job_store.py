@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from fairlead.errors import InvalidArgumentError
-from fairlead.storage.jobs import MOST_CRASHES, Claim, Ending, Job, JobState, Query
+from fairlead.storage.jobs import MOST_CRASHES, Claim, Ending, Job, JobState, Query, wait_after
 from fairlead.testing.clock import NOON, FakeClock
 from job_stores import Opened, end, new, of_the_hour, put, take
 
@@ -294,6 +294,14 @@ async def test_what_kills_its_processes_is_set_aside(opened: Opened, clock: Fake
             (job,) = await take(store)
             assert (job.id, job.crashes) == (identifier, crashes)
             clock.advance(30)
+            wait_s = wait_after(crashes + 1)
+            if wait_s > 0 and crashes + 1 < MOST_CRASHES:  # others get their turn meanwhile, also of its subject
+                (other,) = await put(store, new(subject="s"))
+                assert [each.id for each in await take(store)] == [other]
+                await store.cancel(other)
+                clock.advance(wait_s - 0.5)
+                assert await take(store) == []
+                clock.advance(0.5)
         assert await take(store) == []
         dead = await store.find(identifier)
         assert dead is not None

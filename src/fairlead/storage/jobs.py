@@ -17,7 +17,16 @@ from typing import Any, Protocol
 import msgspec
 
 # A row whose processes died that often while they worked on it is set aside as dead: it may be what kills them.
-MOST_CRASHES = 5
+MOST_CRASHES = 12
+
+
+def wait_after(crashes: int) -> float:
+    """Return the seconds that a row waits after so many deaths: none after the first, then 1, 2, 4, and so on.
+
+    Most of what dies with a process was not what killed it: while that comes back, the others get their turn.
+    """
+    return 0.0 if crashes < 2 else 2.0 ** (crashes - 2)
+
 
 
 class JobState(IntEnum):

@@ -23,8 +23,9 @@ _TAKE_BACK = """
 UPDATE {s}.jobs SET crashes = crashes + 1, owner = NULL, lease_until = NULL,
     state = CASE WHEN crashes + 1 >= $2 THEN 3 ELSE 0 END,
     error = CASE WHEN crashes + 1 >= $2 THEN $3 END,
-    finished_at = CASE WHEN crashes + 1 >= $2 THEN $4::float8 END
-WHERE id = ANY ($1::bigint[]) RETURNING kind, source, name, subject, state
+    finished_at = CASE WHEN crashes + 1 >= $2 THEN $4::float8 END,
+    run_at = CASE WHEN crashes < 1 THEN run_at ELSE greatest(run_at, $4 + 2.0 ^ (crashes - 1)) END
+WHERE id = ANY ($1::bigint[]) RETURNING kind, source, name, subject, state, crashes
 """
 _DUE = """
 SELECT due.* FROM unnest($1::text[]) AS k, LATERAL (
@@ -125,4 +126,5 @@ async def _take_back(turn: Turn, kinds: Sequence[str], most: int) -> None:
     dead = [row for row in rows if row["state"] == JobState.DEAD]
     for row in dead:
         turn.count(row["kind"], row["source"], row["name"], "dead")
-    await lift(turn, [(row["kind"], row["source"], row["subject"]) for row in dead])
+    waiting = [row for row in rows if row["state"] == JobState.DEAD or row["crashes"] > 1]  # see `wait_after`
+    await lift(turn, [(row["kind"], row["source"], row["subject"]) for row in waiting])

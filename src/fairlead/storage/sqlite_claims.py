@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fairlead.storage.job_rows import COLUMNS, CRASHED, read_job
-from fairlead.storage.jobs import MOST_CRASHES, Job, JobState
+from fairlead.storage.jobs import MOST_CRASHES, Job, JobState, wait_after
 from fairlead.storage.sqlite_turn import Turn
 
 # A claim looks at so many jobs that are due at most; where all of them had to be parked, the next claim goes on.
@@ -112,19 +112,21 @@ def _take_back(turn: Turn, kind: str, most: int) -> None:
         (kind, turn.now, most),
     ).fetchall()
     for identifier, _, source, name, subject, crashes in lost:
-        is_dead = crashes + 1 >= MOST_CRASHES
+        is_dead, wait_s = crashes + 1 >= MOST_CRASHES, wait_after(crashes + 1)
         turn.db.execute(
             "UPDATE fairlead_jobs SET crashes = crashes + 1, owner = NULL, lease_until = NULL, state = ?, error = ?, "
-            "finished_at = ? WHERE id = ?",
+            "finished_at = ?, run_at = max(run_at, ?) WHERE id = ?",
             (
                 int(JobState.DEAD if is_dead else JobState.WAITING),
                 CRASHED if is_dead else None,
                 turn.now if is_dead else None,
+                turn.now + wait_s if wait_s else 0.0,
                 identifier,
             ),
         )
         if is_dead:
             turn.count(kind, source, name, "dead")
+        if is_dead or wait_s:
             lift(turn, (kind, source, subject))
 
 
