@@ -47,8 +47,9 @@ waits_s = [0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]
 _SENDERS = 16
 # How long the application lives between two crashes, in seconds.
 _LIVES_S = (0.02, 0.4)
-_PATIENCE_S = 120.0
-# Nothing more happens, once nothing has for so long.
+# What died several times with its process waits before it is tried again: looked for so often at most.
+_LOOKS = 80
+# Longer than a lease, after which somebody else does what was not ended.
 _QUIET_S = 2.5
 
 
@@ -166,7 +167,7 @@ async def crash(store: Store, home: Path, *, times: int, seed: int) -> Tally:
             os.kill(process.pid, signal.SIGKILL)
             await sending
     async with application(config):
-        handled = await _finished(store)
+        handled = await _finished(store, vendor.acknowledged)
     effects = Counter(handled)
     return Tally(
         crashes=times,
@@ -176,15 +177,15 @@ async def crash(store: Store, home: Path, *, times: int, seed: int) -> Tally:
     )
 
 
-async def _finished(store: Store) -> list[str]:
-    """Wait until nothing more happens: for longer than a lease, after which somebody else would have done it."""
+async def _finished(store: Store, wanted: set[str]) -> list[str]:
+    """Wait until all that was acknowledged has had its effect, and then until a second one would have come."""
     handled: list[str] = []
-    async with asyncio.timeout(_PATIENCE_S):
-        while True:
-            before, handled = len(handled), await store.effects()
-            if handled and len(handled) == before:
-                return handled
-            await asyncio.sleep(_QUIET_S)
+    for _ in range(_LOOKS):
+        before, handled = len(handled), await store.effects()
+        if wanted <= set(handled) and len(handled) == before:
+            break
+        await asyncio.sleep(_QUIET_S)
+    return handled
 
 
 @asynccontextmanager
