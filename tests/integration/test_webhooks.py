@@ -230,6 +230,46 @@ async def test_what_failed_is_tried_again_when_its_wait_is_over_and_not_later(tm
 
         await world.deliver(PAID)
         await world.until(lambda: len(world.ended()) == 1)
-        await world.until(lambda: world.clock.sleeping > 1 and world.clock.slept[-1] <= 5)
+        await world.until(lambda: any(4 < each < 6 for each in world.clock.slept))
         world.clock.advance(6)
         await world.until(lambda: len(world.ended()) == 2)
+
+
+async def test_a_bad_effect_undoes_no_neighbours(tmp_path: Path) -> None:
+    async with shop(tmp_path / "jobs.db", "[webhooks]\nwaits_s = [5]\n") as world:
+        world.fl.on("acme:*", name="good")(lambda event: Statement("INSERT INTO paid VALUES (?)", (event.key,)))
+        world.fl.on("acme:*", name="bad")(lambda event: Statement("INSERT INTO nowhere VALUES (?)", (event.key,)))
+        await world.fl.webhooks.list()  # the file is there
+        database = load_sqlite().connect(str(tmp_path / "jobs.db"))
+        database.execute("CREATE TABLE paid (id TEXT)")
+        await world.deliver(PAID)
+        await world.until(lambda: any(each.state == "dead" for each in world.ended()), step_s=1)
+        assert database.execute("SELECT id FROM paid").fetchall() == [("evt_1",)]
+        database.close()
+        (dead,) = await world.fl.webhooks.list()
+        assert dead.handled_by == ("good",)
+
+
+async def test_what_a_handler_lets_out_that_was_cancelled_is_a_failure(tmp_path: Path) -> None:
+    async with shop(tmp_path / "jobs.db", "[webhooks]\nwaits_s = [5]\n") as world:
+
+        @world.fl.on("acme:*")
+        async def handle(_: Received) -> None:
+            raise asyncio.CancelledError
+
+        await world.deliver(PAID)
+        await world.until(lambda: any(each.state == "dead" for each in world.ended()), step_s=1)
+        assert [each.failures for each in world.ended()] == [1, 2]
+
+
+async def test_what_is_enqueued_while_it_closes_starts_nothing(tmp_path: Path) -> None:
+    async with shop(tmp_path / "jobs.db") as world:
+
+        @world.fl.on("acme:*")
+        async def handle(event: Received) -> None:
+            world.fl.desk.wake()
+            await asyncio.sleep(0)
+
+        await world.deliver(PAID)
+        await world.fl.close()
+        assert not any(worker.is_running for worker in world.fl._durable._workers)

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from fairlead.errors import InvalidArgumentError
 from fairlead.gateway.answers import render_answer
+from fairlead.gateway.veil import Veil
 from fairlead.gateway.wishes import read_wishes
 from fairlead.model.message import Request as Proxied
 from fairlead.model.message import Response as Answered
@@ -53,8 +54,15 @@ async def answer(request: Request) -> Response:
     found = await _calls(request).wait(request.path_params["id"], deadline_s=options.get("deadline_s", _WAIT_S))
     if not isinstance(found, Answered):
         return render_answer(found)
-    kept = {name: value for name, value in found.headers.items() if name in _KEPT}
-    return Response(found.body, found.status, headers=kept)
+    # Many repeat the key that they were asked with: in a body, or where they lead to.
+    connections = request.app.state.fairlead.connections.values()
+    veil = Veil(secret for each in connections for secret in each.credentials.values())
+    kept = {
+        name: veil.whole(value.encode("latin-1", "replace")).decode("latin-1")
+        for name, value in found.headers.items()
+        if name in _KEPT
+    }
+    return Response(veil.whole(found.body), found.status, headers=kept)
 
 
 async def cancel(request: Request) -> Response:

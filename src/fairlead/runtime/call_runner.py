@@ -246,8 +246,9 @@ class CallRunner:
         call = await find_call(store, call_id)
         if call is None or call.state is JobState.DONE or not call.mark:
             return Ending(claim=job.claim, state=JobState.DONE)
-        if call.state is JobState.WAITING:
-            await store.cancel(call.id)  # only what is over can be put in line anew; its mark stays
-        if call.state is not JobState.RUNNING:
-            await store.again(Query(kind=KIND, subject=call_id, limit=1), run_at=self._clock.wall())
+        state = call.state
+        if state is JobState.WAITING and await store.cancel(call.id):
+            state = JobState.CANCELLED  # only what is over can be put in line anew; its mark stays
+        if state in {JobState.CANCELLED, JobState.DEAD}:  # and not what was done since: it would be done twice
+            await store.again(Query(kind=KIND, subject=call_id, state=state, limit=1), run_at=self._clock.wall())
         return Ending(claim=job.claim, state=JobState.WAITING, run_at=self._clock.wall() + _SOON_S)

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from fairlead.config.webhooks import Webhooks as WebhookSettings
-from fairlead.errors import UnknownProviderError, WebhookError
+from fairlead.errors import UnknownProviderError, UsageError, WebhookError
 from fairlead.model.event import Event
 from fairlead.model.headers import Pairs
 from fairlead.runtime.handlers import Handler, Handlers, Received
 from fairlead.runtime.ports import Ports
-from fairlead.runtime.work import Written, put_back
+from fairlead.runtime.work import Written, is_told_to_stop, put_back
 from fairlead.spec.provider import Provider
 from fairlead.storage.jobs import Ending, Job, JobState, JobStore, Statement
 
@@ -75,25 +75,53 @@ class Deliver:
         done: list[str] = msgspec.msgpack.decode(job.mark, type=list[str]) if job.mark else []
         waiting = [each for each in self._handlers.wanting(event) if each.name not in done]
         waiting = [each for each in waiting if not (event.is_late and each.skips_late)]
-        error: Exception | None = None
+        error: BaseException | None = None
         for handler in (each for each in waiting if each.wants_transaction):
             try:
                 return await self._commit(handler, event, job, done, is_last=len(waiting) == 1)
             except Exception as its:  # noqa: BLE001  # the application's own code may raise anything
                 error = its
-        effects: list[Statement] = []
         for handler in (each for each in waiting if not each.wants_transaction):
-            try:
-                async with asyncio.timeout(self._settings().handler_s):
-                    effects += await handler(event)
-            except Exception as its:  # noqa: BLE001  # likewise
-                error = its
-            else:
+            found = await self._try(handler, event)
+            if isinstance(found, BaseException):
+                error = found
+            elif not found:
                 done.append(handler.name)
+            else:  # alone, so that nobody's bad statement undoes another's good one
+                try:
+                    return await self._keep_apart(job, [*done, handler.name], found, is_last=len(waiting) == 1)
+                except UsageError as its:  # the database refuses the statement
+                    error = its
         ending = Ending(claim=job.claim, state=JobState.DONE)
         if error is not None:
             ending = put_back(job, error, self._ports, waits_s=self._settings().waits_s)
-        return msgspec.structs.replace(ending, effects=tuple(effects), mark=msgspec.msgpack.encode(done))
+        return msgspec.structs.replace(ending, mark=msgspec.msgpack.encode(done))
+
+    async def _try(self, handler: Handler, event: Received) -> tuple[Statement, ...] | BaseException:
+        """Call a handler; return its effects, or what it raised."""
+        try:
+            async with asyncio.timeout(self._settings().handler_s):
+                return await handler(event)
+        except asyncio.CancelledError as error:
+            if is_told_to_stop():
+                raise
+            return error
+        except Exception as error:  # noqa: BLE001  # the application's own code may raise anything
+            return error
+
+    async def _keep_apart(
+        self, job: Job, done: Sequence[str], effects: tuple[Statement, ...], *, is_last: bool
+    ) -> Written:
+        """Commit the effects of one handler. Where others wait, the event is put back for them."""
+        ending = Ending(
+            claim=job.claim,
+            state=JobState.DONE if is_last else JobState.WAITING,
+            run_at=job.run_at,
+            mark=msgspec.msgpack.encode(done),
+            effects=effects,
+        )
+        is_ours = await self._store.finish(ending)  # else somebody else calls the handler again
+        return Written(ending.state if is_ours else JobState.WAITING)
 
     def read(self, job: Job) -> Received:
         """Return an event as its handlers get it."""

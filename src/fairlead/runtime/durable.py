@@ -5,6 +5,7 @@ Nothing is opened before something is to be kept, or there is something to be do
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 
@@ -61,11 +62,16 @@ class Durable:
             find_provider=load_provider,
             settings=lambda: self._settings,
         )
-        #: Kind of job -> what does it in this process.
+        #: Kind of job -> what does it in this process. Events have places of their own, so that no vendor that is slow
+        #: to take calls keeps them waiting.
         self.runners: dict[str, Runner] = {TASK: self.schedules.run}
-        self._worker = Worker(
-            self.store, ports, self.runners, at_once=self._settings.at_once, lease_s=self._settings.lease_s
+        self._event_runners: dict[str, Runner] = {}
+        at_once, lease_s = self._settings.at_once, self._settings.lease_s
+        self._workers = (
+            Worker(self.store, ports, self._event_runners, at_once=at_once, lease_s=lease_s),
+            Worker(self.store, ports, self.runners, at_once=at_once, lease_s=lease_s),
         )
+        self._is_closing = False
         self.inbox = Inbox(
             self.store,
             ports,
@@ -89,11 +95,14 @@ class Durable:
 
     def start(self) -> None:
         """Do what is due, from now on; a process without handlers leaves the events to those that have some."""
+        if self._is_closing:
+            return
         if self.handlers:
-            self.runners[EVENT] = self._deliver
+            self._event_runners[EVENT] = self._deliver
             self.runners[NONCE] = _forget
+            self._workers[0].start()
         self.schedules.start()
-        self._worker.start()
+        self._workers[1].start()
 
     def build_forwards(self, settings: Settings, *, source: str) -> tuple[Handler, ...]:
         """Return what new settings have events forwarded by; raise `ConfigError`, and change nothing."""
@@ -102,28 +111,36 @@ class Durable:
     def adopt(self, settings: Webhooks, forwards: tuple[Handler, ...]) -> None:
         """Put new settings in force, in the running loop. What is under way ends as it began."""
         self._settings, self.handlers.forwards = settings, forwards
-        self._worker.bound(at_once=settings.at_once, lease_s=settings.lease_s)
+        for worker in self._workers:
+            worker.bound(at_once=settings.at_once, lease_s=settings.lease_s)
         if self.handlers:
             self.wake()
         else:
-            self.runners.pop(EVENT, None)
+            self._event_runners.pop(EVENT, None)
 
     def wake(self) -> None:
         """Something was added: see to it, in the running loop."""
         self.start()
-        self._worker.wake()
+        for worker in self._workers:
+            worker.wake()
 
     async def close(self) -> None:
         """Give what is under way some seconds to end, write down what is counted, and close the store."""
-        await self.schedules.stop()
-        await self._worker.stop()
-        await self._rejects.close()
-        await self.store.close()
+        self._is_closing = True  # what is enqueued meanwhile is for whoever starts next
+        try:
+            await self.schedules.stop()
+            await asyncio.gather(*(worker.stop() for worker in self._workers))
+            await self._rejects.close()
+            await self.store.close()
+        finally:
+            self._is_closing = False
 
     def disown(self) -> None:
         """Leave what is open to the parent: for the child of a fork."""
         self.schedules.disown()
-        self._worker.disown()
+        for worker in self._workers:
+            worker.disown()
+        self._is_closing = False
         self._rejects.disown()
         self.store.disown()
 

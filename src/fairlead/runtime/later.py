@@ -151,7 +151,7 @@ class BackgroundCalls:
             return False
         if not job.mark and unpack(job.payload, Asked).is_foreground:
             raise errors.UsageError("It was not made in the background.", hint="Repeat it with its idempotency key.")
-        return bool(await self._again(call_id))
+        return bool(await self._again(call_id, job.state))
 
     async def settle(
         self, call_id: str, outcome: Outcome, *, evidence: str, value: Any = None, served_by: str = ""
@@ -181,8 +181,9 @@ class BackgroundCalls:
         self._desk.wake()
         return added.is_new
 
-    async def _again(self, call_id: str) -> int:
-        query = Query(kind=KIND, subject=call_id, limit=1)
+    async def _again(self, call_id: str, state: JobState) -> int:
+        """Put a call in line anew, if it still is in that state: one that was done since would be done twice."""
+        query = Query(kind=KIND, subject=call_id, state=state, limit=1)
         changed = await self._desk.store.again(query, run_at=self._clock.wall())
         self._desk.wake()
         return changed

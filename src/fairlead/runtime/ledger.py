@@ -89,7 +89,7 @@ class Ledger:
         for tries in count():
             if key is not None:
                 new = msgspec.structs.replace(new, key=f"{key}{_AGAIN}{tries}" if tries else key)
-            async with self._bound(call.deadline):
+            async with self._bound(call.deadline, Outcome.NOT_DONE if is_claimed else Outcome.UNKNOWN):
                 (added,) = await self.desk.store.add([new])
             job = added.job
             if added.is_new:
@@ -101,17 +101,18 @@ class Ledger:
         raise AssertionError  # the tries do not end by themselves
 
     @asynccontextmanager
-    async def _bound(self, deadline: Deadline) -> AsyncIterator[None]:
-        """Wait for the store no longer than the call may take; without it, nothing is sent."""
+    async def _bound(self, deadline: Deadline, outcome: Outcome = Outcome.NOT_DONE) -> AsyncIterator[None]:
+        """Wait for the store no longer than the call may take; without it, nothing is sent by us.
+
+        A row that others may work off can have been written all the same: then its `outcome` is not known.
+        """
         try:
             async with asyncio.timeout(deadline.remaining(self._ports.clock.monotonic())):
                 yield
         except TimeoutError:
-            raise errors.StorageError(
-                "The ledger did not answer before the deadline.", outcome=Outcome.NOT_DONE
-            ) from None
+            raise errors.StorageError("The ledger did not answer before the deadline.", outcome=outcome) from None
         except errors.StorageError as error:
-            error.outcome = error.outcome or Outcome.NOT_DONE
+            error.outcome = error.outcome or outcome
             raise
 
     # --- A call that somebody waits for ---------------------------------------------------------------------------
@@ -128,7 +129,8 @@ class Ledger:
                 async with self._held(job.claim, call.deadline):
                     reply = await find(wanted, msgspec.structs.replace(call, entry=entry), trail)
             except errors.FairleadError as error:
-                return await self._after(error, record, wanted, call, entry)
+                async with self._held(job.claim, call.deadline):
+                    return await self._after(error, record, wanted, call, entry)
             except asyncio.CancelledError:
                 await self._abandon(record, entry)
                 raise
@@ -308,10 +310,11 @@ class _Working:
         self._identifier = identifier
 
     def __enter__(self) -> None:
-        self._over[self._identifier] = asyncio.Event()
+        self._event = self._over.setdefault(self._identifier, asyncio.Event())
 
     def __exit__(self, *_: object) -> None:
-        self._over.pop(self._identifier).set()
+        self._over.pop(self._identifier, None)  # it may be worked on twice: after a lease was lost, for one
+        self._event.set()
 
 
 def conclusion_of(job: Job) -> Conclusion:

@@ -47,6 +47,12 @@ def put_back(job: Job, error: BaseException, ports: Ports, *, waits_s: Sequence[
     return Ending(claim=job.claim, state=JobState.WAITING, error=told, run_at=run_at, has_failed=True)
 
 
+def is_told_to_stop() -> bool:
+    """Whether it is the running task that was cancelled, and not something that it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class Worker:
     """Does at most `at_once` jobs at a time, of the kinds that have a runner.
 
@@ -191,7 +197,9 @@ class Worker:
         """Have the runner do it. When we are to stop in the middle, the job waits for somebody else."""
         try:
             return await run(job)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            if not is_told_to_stop():  # something else was cancelled, and the runner let that out
+                return put_back(job, error, self._ports)
             ending = Ending(claim=job.claim, state=JobState.WAITING, run_at=self._ports.clock.wall())
             with suppress(StorageError):  # then the lease ends by itself
                 await asyncio.shield(self.store.finish(ending))

@@ -28,7 +28,6 @@ def wait_after(crashes: int) -> float:
     return 0.0 if crashes < 2 else 2.0 ** (crashes - 2)
 
 
-
 class JobState(IntEnum):
     """Where a job stands."""
 

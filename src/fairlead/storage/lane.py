@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+# How often it is looked whether a thread has ended.
+_LOOK_S = 0.002
 # How long a fork waits for what is under way.
 _HALT_S = 30.0
 
@@ -81,7 +83,9 @@ class Lane:
             self._end.set()
         self._wake.set()
         if thread:
-            await asyncio.get_running_loop().run_in_executor(None, thread.join)
+            # Not in the loop's own threads: an application's handlers may have taken all of them.
+            while thread.is_alive():  # noqa: ASYNC110  # a thread tells no loop that it has ended
+                await asyncio.sleep(_LOOK_S)
         with self._gate:
             self._leave()
 

@@ -139,7 +139,7 @@ class PostgresJobs:
     async def _open_transaction(self, claim: Claim) -> AsyncIterator[Transaction]:
         link = self._link
         with link.told():
-            lent = await link.lend()
+            lent = await link.lend_to_handler()
             connection = await lent.__aenter__()
         try:
             transaction = connection.transaction()

@@ -159,6 +159,7 @@ class Link:
         self._write = write
         self._opening = asyncio.Lock()
         self._pool: Any = None
+        self._handlers: Any = None
         self._asked: list[Ask] = []
         self._writer: asyncio.Task[None] | None = None
 
@@ -176,6 +177,16 @@ class Link:
                         min_size=0, max_size=_MOST_CONNECTIONS, command_timeout=COMMAND_S, **self._address()
                     )
         return self._pool
+
+    async def lend_to_handler(self) -> AbstractAsyncContextManager[Any]:
+        """Return a connection for a transaction of the application, which may take its time: none of our own."""
+        await self.pool()
+        if self._handlers is None:
+            self._handlers = await self.asyncpg.create_pool(
+                min_size=0, max_size=_MOST_CONNECTIONS, command_timeout=COMMAND_S, **self._address()
+            )
+        lent: AbstractAsyncContextManager[Any] = self._handlers.acquire()  # bounded by the handler's own time
+        return lent
 
     async def connect(self) -> Any:
         """Return a connection of its own."""
@@ -261,9 +272,10 @@ class Link:
         """Finish what is under way, and close the connections."""
         while self._writer and not self._writer.done():
             await asyncio.wait((self._writer,))
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            try:
-                await asyncio.wait_for(pool.close(), CONNECT_S)
-            except TimeoutError:
-                pool.terminate()
+        pools, self._pool, self._handlers = (self._pool, self._handlers), None, None
+        for pool in pools:
+            if pool is not None:
+                try:
+                    await asyncio.wait_for(pool.close(), CONNECT_S)
+                except TimeoutError:
+                    pool.terminate()
