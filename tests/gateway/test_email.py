@@ -192,4 +192,5 @@ async def test_it_needs_a_key_and_words_that_it_knows(tmp_path: Path) -> None:
     async with post(tmp_path) as world:
         problem(await world.client.ask(LIST, key=None), 401, "missing_key")
         problem(await world.client.ask(LIST, {"tenants": "acme"}), 400, "invalid_argument")
+        problem(await world.post(LIST, {"email": "bob@b.example", "detail": "a" * 20_000}), 400, "invalid_argument")
         problem(await world.post(LIST, {"email": "bob@b.example", "reason": "whim"}), 400, "invalid_argument")

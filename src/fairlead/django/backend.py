@@ -65,6 +65,7 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]  # Django has no typ
 
     def _send(self, fl: Fairlead, message: DjangoMessage) -> bool:
         options: Mapping[str, Any] = getattr(message, "fairlead_options", None) or {}
+        message.fairlead_error = None
         try:
             taken: Any = fl.email.send(read_message(message), **options)
         except FairleadError as error:

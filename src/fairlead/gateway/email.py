@@ -156,5 +156,5 @@ ROUTES = [
     Route(SUPPRESSIONS, list_suppressed),
     Route(SUPPRESSIONS, suppress, methods=["POST"]),
     Route(SUPPRESSIONS + "/{email}", let_through, methods=["DELETE"]),
-    Route("/v1/email/{connection}/{id:path}", status),
+    Route("/v1/email/{connection}/{id}", status),
 ]
