@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from email.mime.image import MIMEImage
 from email.mime.message import MIMEMessage
 from pathlib import Path
+from threading import Barrier
 from typing import Any, NamedTuple
 
 import pytest
@@ -26,6 +27,7 @@ from fairlead.errors import (
     InvalidArgumentError,
     OutcomeUnknownError,
     SuppressedError,
+    UsageError,
 )
 from fairlead.testing.fakes.postmark import PostmarkFake
 from fairlead.testing.fakes.sendgrid import API_KEY, SendgridFake
@@ -229,6 +231,24 @@ async def test_one_key_in_the_background_is_one_message(tmp_path: Path) -> None:
         receipt = await asyncio.to_thread(lambda: client().calls.wait(client().calls.get(call), deadline_s=10))
         assert receipt.ref.id == world.first.sent[0].id
         assert world.letters == 1
+
+
+async def test_all_threads_have_one_client(tmp_path: Path) -> None:
+    async with post(tmp_path):
+        together = Barrier(4)
+
+        def find() -> int:
+            together.wait(PATIENCE_S)
+            return id(client())
+
+        assert len(set(await asyncio.gather(*(asyncio.to_thread(find) for _ in range(4))))) == 1
+
+
+async def test_within_an_event_loop_it_raises_also_silently(tmp_path: Path) -> None:
+    async with post(tmp_path) as world:
+        with pytest.raises(UsageError, match="event loop"):
+            a_message().send(fail_silently=True)
+        assert world.letters == 0
 
 
 def test_a_configuration_that_is_wrong_raises_also_silently(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from django.core.mail.backends.base import BaseEmailBackend
 
 from fairlead.capabilities.email import EmailReceipt, Taken
 from fairlead.django.messages import read_message
-from fairlead.errors import FairleadError
-from fairlead.sync import Fairlead
+from fairlead.errors import FairleadError, UsageError
+from fairlead.sync import EmailFacade, Fairlead
 
 _MAKING = Lock()
 _WORDS = {Taken.ACCEPTED: "queued", Taken.REJECTED: "rejected"}
@@ -52,7 +52,8 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]  # Django has no typ
     `message.fairlead_options`, a dictionary, is what the call is given beside the message: `idempotency_key`,
     `background`, `on_unknown`, `tenant`, `deadline_s`. What comes of it stands in `message.fairlead_receipt` (in the
     background: `message.fairlead_call`), or in `message.fairlead_error`. With `fail_silently` a message that was not
-    sent is left out of the count in place of raising; a configuration that is wrong always raises.
+    sent is left out of the count in place of raising; a configuration that is wrong always raises, and so does a send
+    that would block an event loop.
     """
 
     def send_messages(self, email_messages: Sequence[DjangoMessage]) -> int:
@@ -60,17 +61,18 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]  # Django has no typ
         wanted = [each for each in email_messages if each.recipients()]
         if not wanted:
             return 0
-        fl = client()
-        return sum(self._send(fl, each) for each in wanted)
+        email = client().email
+        return sum(self._send(email, each) for each in wanted)
 
-    def _send(self, fl: Fairlead, message: DjangoMessage) -> bool:
+    def _send(self, email: EmailFacade, message: DjangoMessage) -> bool:
         options: Mapping[str, Any] = getattr(message, "fairlead_options", None) or {}
         message.fairlead_error = None
         try:
-            taken: Any = fl.email.send(read_message(message), **options)
+            taken: Any = email.send(read_message(message), **options)
         except FairleadError as error:
             message.fairlead_error = error
-            if not self.fail_silently:
+            # A mistake in the program, as a send within an event loop, is nobody's wish to be silent about.
+            if not self.fail_silently or type(error) is UsageError:
                 raise
             return False
         if isinstance(taken, EmailReceipt):
