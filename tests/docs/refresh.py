@@ -18,6 +18,7 @@ import msgspec
 
 from fairlead import errors
 from fairlead.capabilities import news
+from fairlead.capabilities.email import Feature
 from fairlead.cli.main import COMMANDS, exit_code, main
 from fairlead.config.group import Group
 from fairlead.config.settings import Settings
@@ -29,6 +30,9 @@ from fairlead.runtime.by_name import OPERATIONS
 from fairlead.runtime.event_words import FILTERS, PLACES
 from fairlead.runtime.registry import load_provider, provider_names
 from fairlead.spec.describe import iter_facts, list_operations
+from fairlead.spec.provider import Provider
+from fairlead.spec.settlement import Settlement
+from fairlead.spec.webhook_text import scheme_text
 from fairlead.testing.faults import Faults
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -281,6 +285,35 @@ def verification() -> str:
     return filled(text, "news", table([("event", "meaning"), *events]))
 
 
+def email() -> str:
+    """Fill the table of the page on email: what each vendor lets us know, and what it does not carry."""
+    found = {name: load_provider(name) for name in provider_names()}
+    rows = [
+        (f"[{each.title}](../reference/providers.md#{name})", *_email_cells(each))
+        for name, each in found.items()
+        if "email" in each.capabilities
+    ]
+    heading = (
+        "vendor", "one key is one message", "asked after a lost answer", "not found is not sent",
+        "webhooks verified by", "most bytes", "most recipients", "does not carry",
+    )  # fmt: skip
+    text = (REFERENCE / "../explanation/email.md").read_text(encoding="utf-8")
+    return filled(text, "vendors", table([heading, *rows]))
+
+
+def _email_cells(provider: Provider) -> Iterator[str]:
+    sends = provider.capabilities["email"]("any")
+    settles = sends.SETTLE.get("send")
+    can_look = isinstance(settles, Settlement)
+    yield f"for {provider.idempotency_window_s / 3600:g} h" if provider.idempotency_header else "no"
+    yield "yes" if can_look else "no"
+    yield f"after {settles.visible_after_s / 60:g} min" if can_look else ""
+    yield scheme_text(provider.webhooks.scheme) if provider.webhooks else "none"
+    yield f"{sends.MAX_BYTES:,}"
+    yield f"{sends.MAX_RECIPIENTS:,}"
+    yield ", ".join(sorted(set(Feature) - sends.FEATURES))
+
+
 def filled(text: str, mark: str, content: str) -> str:
     """Put the content between two marks."""
     before, begin, rest = text.partition(f"<!-- {mark} -->\n")
@@ -333,6 +366,7 @@ PAGES = {
     "providers.md": providers,
     "../how-to/test-your-application.md": faults,
     "../explanation/webhook-verification.md": verification,
+    "../explanation/email.md": email,
 }
 
 if __name__ == "__main__":

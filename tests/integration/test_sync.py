@@ -26,11 +26,13 @@ from fairlead.errors import ConfigError, FairleadError, NotFoundError, UsageErro
 from fairlead.model.message import Request
 from fairlead.observe.events import Event, EventStream
 from fairlead.runtime.bulk import BulkProgress
+from fairlead.runtime.email import EmailFacade
 from fairlead.runtime.event_desk import EventDesk
 from fairlead.runtime.fairlead import Fairlead
 from fairlead.runtime.http import HttpFacade
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.recipes import RecipesFacade
+from fairlead.runtime.suppressions import Suppressions
 from fairlead.runtime.webhooks import WebhooksFacade
 from fairlead.testing.fakes.spoonacular import API_KEY, SpoonacularFake
 from fairlead.testing.faults import Faults
@@ -43,6 +45,8 @@ MIRRORED = [
     (sync.Fairlead, Fairlead),
     (sync.RecipesFacade, RecipesFacade),
     (sync.HttpFacade, HttpFacade),
+    (sync.EmailFacade, EmailFacade),
+    (sync.Suppressions, Suppressions),
     (sync.WebhooksFacade, WebhooksFacade),
     (sync.WebhooksFacade, EventDesk),
 ]

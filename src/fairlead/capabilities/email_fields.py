@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from email.utils import getaddresses
 from typing import Any, TypeAlias, TypedDict
 
 from fairlead.capabilities.email import Attachment, EmailMessage
-from fairlead.capabilities.mailbox import Address
+from fairlead.capabilities.mailbox import Address, check_line
 from fairlead.errors import InvalidArgumentError
 
 Mailbox: TypeAlias = str | Address
@@ -71,6 +72,12 @@ def read_all(given: Mailboxes) -> tuple[Address, ...]:
     """Read one address, or several."""
     several = (given,) if isinstance(given, str | Address) else given
     return tuple(_read(each) for each in several)
+
+
+def read_list(text: str) -> tuple[Address, ...]:
+    """Read addresses as a header has them, with commas between: `Ada <ada@example.com>, bob@example.org`."""
+    check_line(text, "A list of addresses")
+    return tuple(Address(Address.read(email).email, name) for name, email in getaddresses([text]))
 
 
 def _read(given: Mailbox) -> Address:

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
+from fairlead.capabilities.email import EmailReceipt, EmailStatus
 from fairlead.capabilities.recipes import Nutrition, Recipe
 from fairlead.cli.console import new_table, plain
 from fairlead.model.answer import Answer
@@ -22,6 +23,10 @@ def print_answer(answer: Answer, console: Console) -> None:
             print_recipe(answer, console)
         case Nutrition():
             print_nutrition(answer, console)
+        case EmailReceipt():
+            print_receipt(answer, console)
+        case EmailStatus():
+            console.print(f"{plain(str(answer.ref))}: {plain(', '.join(answer.events) or 'nothing is known yet')}")
         case Response():
             console.out(answer.text)
 
@@ -59,6 +64,15 @@ def print_recipe(recipe: Recipe, console: Console) -> None:
         console.print(f"  {number}. {plain(step)}")
     for attribution in recipe.attributions:
         console.print(f"[dim]{plain(attribution.text)} {plain(attribution.url or '')}[/]")
+
+
+def print_receipt(receipt: EmailReceipt, console: Console) -> None:
+    """Print what became of a message for each recipient, and the reference by which to ask on."""
+    table = new_table("address", "taken", "reason")
+    for each in receipt.recipients:
+        table.add_row(plain(each.email), each.taken.value, plain(each.reason or ""))
+    console.print(table)
+    console.print(plain(str(receipt.ref)))
 
 
 def print_nutrition(nutrition: Nutrition, console: Console) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import msgspec
 
+from fairlead.capabilities.email_fields import read_list, write_message
 from fairlead.errors import InvalidArgumentError
 from fairlead.model.answer import Answer
 from fairlead.model.call import Ref
 from fairlead.model.suggest import suggest
+from fairlead.runtime.email import ON_UNKNOWN
 from fairlead.runtime.fairlead import Fairlead
 from fairlead.runtime.wanted import CallOptions
 
@@ -43,6 +45,20 @@ def _search(fl: Fairlead, words: Words, options: CallOptions) -> Awaitable[Any]:
     )
 
 
+def _send(fl: Fairlead, words: Words, options: CallOptions) -> Awaitable[Any]:
+    given: dict[str, Any] = {**options, "idempotency_key": words.get("idempotency_key") or None}
+    fields: dict[str, Any] = {name: words[name] for name in _TEXTS if words.get(name)}
+    fields |= {name: read_list(words[name]) for name in _MAILBOXES if words.get(name)}
+    fields["tags"] = tuple(filter(None, (each.strip() for each in words.get("tags", "").split(","))))
+    send: Any = fl.email.send  # which of its forms is meant, the options say
+    sending: Awaitable[Any] = send(write_message(fields), on_unknown=read_choice(words.get("on_unknown")), **given)
+    return sending
+
+
+#: The fields of a message that are a word, and those that are addresses with commas between.
+_TEXTS = ("sender", "subject", "text", "html", "template")
+_MAILBOXES = ("to", "cc", "bcc", "reply_to")
+
 OPERATIONS: Mapping[str, Named] = {
     "recipes.search": Named(
         words={
@@ -59,6 +75,26 @@ OPERATIONS: Mapping[str, Named] = {
     ),
     "recipes.nutrition": Named(
         words={"ref!": "connection:id"}, run=lambda fl, words, options: fl.recipes.nutrition(words["ref"], **options)
+    ),
+    "email.send": Named(
+        words={
+            "to!": "addresses with commas between",
+            "sender!": "an address of yours",
+            "subject": "what it is about",
+            "text": "the body",
+            "html": "the body for those who show it",
+            "cc": "like to",
+            "bcc": "like to",
+            "reply_to": "like to",
+            "template": "the vendor's id of one, in place of a body",
+            "tags": "words with commas between",
+            "idempotency_key": "one key is one message",
+            "on_unknown": "hold, or resend where nobody knows whether it was sent",
+        },
+        run=_send,
+    ),
+    "email.status": Named(
+        words={"ref!": "connection:id"}, run=lambda fl, words, options: fl.email.status(words["ref"], **options)
     ),
     "http.get": Named(
         words={"connection!": "the connection's name", "path!": "the path, beginning with /"},
@@ -85,6 +121,13 @@ async def call_by_name(fl: Fairlead, name: str, words: Words, options: CallOptio
 def _unknown(name: str, known: Mapping[str, Any], kind: str) -> InvalidArgumentError:
     hint = suggest(name, known)
     return InvalidArgumentError(f"{name!r} is not {kind}.", hint=hint)
+
+
+def read_choice(given: str | None) -> str:
+    """Read what follows when nobody knows whether a message was sent: `hold`, unless it is `resend`."""
+    if given not in {None, "", *ON_UNKNOWN}:
+        raise InvalidArgumentError(f"{given!r} is no answer to not knowing.", hint=f"Use {' or '.join(ON_UNKNOWN)}.")
+    return given or ON_UNKNOWN[0]
 
 
 def parse_number(text: str, name: str) -> int:

@@ -20,6 +20,8 @@ from fairlead.runtime.wanted import CallOptions, LaterOptions, LedgerOptions
 
 #: Says of addresses why no mail may go there; those that may are left out.
 Suppressed = Callable[[tuple[str, ...], str | None], Awaitable[dict[str, str]]]
+#: What may follow when nobody knows whether a message was sent: the first unless another is asked for.
+ON_UNKNOWN = ("hold", "resend")
 
 
 class _Sending(MessageFields, total=False):

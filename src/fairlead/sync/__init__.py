@@ -30,12 +30,21 @@ from fairlead.runtime.fairlead import Fairlead as AsyncFairlead
 from fairlead.runtime.handlers import F
 from fairlead.runtime.ports import Ports
 from fairlead.sync.calls import BackgroundCalls
+from fairlead.sync.email import EmailFacade, Suppressions
 from fairlead.sync.http import HttpFacade
 from fairlead.sync.loop import BACKGROUND
 from fairlead.sync.recipes import RecipesFacade
 from fairlead.sync.webhooks import WebhooksFacade
 
-__all__ = ["BackgroundCalls", "Fairlead", "HttpFacade", "RecipesFacade", "WebhooksFacade"]
+__all__ = [
+    "BackgroundCalls",
+    "EmailFacade",
+    "Fairlead",
+    "HttpFacade",
+    "RecipesFacade",
+    "Suppressions",
+    "WebhooksFacade",
+]
 
 
 class Fairlead:
@@ -111,6 +120,16 @@ class Fairlead:
     def recipes(self) -> RecipesFacade:
         """Recipes: search them, fetch one, and know what is in it."""
         return RecipesFacade(self._fl.recipes, self)
+
+    @property
+    def email(self) -> EmailFacade:
+        """Email: send it once, whoever carries it, and ask what became of it."""
+        return EmailFacade(self._fl.email, self)
+
+    @property
+    def suppressions(self) -> Suppressions:
+        """Addresses that no mail may go to, whichever vendor said so."""
+        return Suppressions(self._fl.suppressions, self)
 
     @property
     def webhooks(self) -> WebhooksFacade:
