@@ -35,4 +35,5 @@ def test_its_credentials_and_settings_are_the_providers(page: Path) -> None:
     text, provider = page.read_text("utf-8"), load_provider(page.stem)
     assert f'provider = "{provider.id}"' in text
     for credential in provider.credentials:
-        assert not credential.is_required or f'{credential.name} = "env:' in text
+        written = f'{credential.name} = "{"env:" if credential.is_secret else ""}'
+        assert not credential.is_required or written in text
