@@ -30,6 +30,7 @@ SCRIPTS = (
     "storage",
     "verification",
     "webhooks",
+    "mail",
 )
 
 
