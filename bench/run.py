@@ -31,6 +31,7 @@ SCRIPTS = (
     "background",
     "verification",
     "webhooks",
+    "mail",
 )
 
 

@@ -1,4 +1,7 @@
-"""An application for crashes: a gateway that takes webhooks, and a handler whose effect is a row of the same database.
+"""An application for crashes: a gateway that takes webhooks, and a handler with two effects.
+
+One is a row of the same database. The other is a charge at a vendor that knows no idempotency key: a call in the
+background, which may be made once.
 
 It is run as a program, killed, and run again over the same store.
 """
@@ -12,6 +15,7 @@ from typing import Any
 from fairlead.cli.serve import listen
 from fairlead.gateway.app import build_app
 from fairlead.gateway.server import build_server
+from fairlead.model.outcome import Effect
 from fairlead.observe.metrics import Metrics
 from fairlead.runtime.fairlead import Fairlead
 from fairlead.runtime.handlers import Received
@@ -24,16 +28,30 @@ INSERT = "INSERT INTO effects (key) VALUES ({})"
 def build(config: str) -> Fairlead:
     """Return the application's Fairlead, with its handler."""
     fl = Fairlead.from_config(config)
+
+    async def charge(event: Received) -> None:
+        await fl.http("till").post(
+            "/charges",
+            json={"event": event.key},
+            effect=Effect.ONCE,  # the key is for us alone: the vendor honours none
+            background=True,
+            idempotency_key=event.idempotency_key,
+        )
+
     if fl.settings.storage.url.startswith("postgresql"):
 
         @fl.on("acme:*", transaction=True)
         async def handle_in_transaction(event: Received, connection: Any) -> None:
             await connection.execute(INSERT.format("$1"), event.key)
 
+        # Apart from it: what keeps a call wants a connection to the database, too, and a transaction holds one.
+        fl.on("acme:*")(charge)
+
     else:
 
         @fl.on("acme:*")
         async def handle(event: Received) -> Statement:
+            await charge(event)
             return Statement(INSERT.format("?"), (event.key,))
 
     return fl

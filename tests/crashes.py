@@ -2,6 +2,9 @@
 
 The vendor sends while the application lives, and sends again what was not acknowledged, as vendors do; some of it comes
 twice on purpose. After the last crash the application may finish in peace.
+
+Each event has two effects: a row of the same database, and a charge at a till that knows no idempotency key. A crash in
+the middle of a charge leaves nobody who knows whether it was done: that is told, and it is not charged again.
 """
 
 from __future__ import annotations
@@ -26,9 +29,17 @@ import msgspec
 
 from acme_shop import ENVIRONMENT, VENDORS
 from fairlead.model.message import Response, build_request
+from fairlead.model.outcome import Outcome
+from fairlead.runtime.deliver import EVENT
+from fairlead.runtime.ports import SystemClock, new_id
+from fairlead.runtime.rows import KIND, outcome_of
+from fairlead.storage.jobs import Job, JobState, JobStore, Query
+from fairlead.storage.open import open_store
 from fairlead.storage.sqlite_file import load_sqlite
+from fairlead.testing.faults import Faults
 from fairlead.transport.http import HttpOptions, HttpTransport
 from postgres_server import running
+from till import Till
 from vendors.acme import signed
 
 _APP = Path(__file__).parent / "crash_app.py"
@@ -37,39 +48,66 @@ _CONFIG = """
 provider = "acme"
 credentials = {{ webhook_secret = "env:ACME" }}
 
+[connections.till]
+base_url = "{till}"
+allow_private = true
+
 [storage]
 url = "{url}"
 
 [webhooks]
+at_once = {at_once}
 lease_s = 1
 waits_s = [0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]
 """
 _SENDERS = 16
+# So many jobs the application does at a time.
+_AT_ONCE = 32
+# How long the till takes to charge, in seconds, so that a crash may come in the middle of it.
+_TILL = Faults(latency_s=0.004, latency_p99_s=0.02)
 # How long the application lives between two crashes, in seconds.
 _LIVES_S = (0.02, 0.4)
-# What died several times with its process waits before it is tried again: looked for so often at most.
-_LOOKS = 80
-# Longer than a lease, after which somebody else does what was not ended.
+# ... and how much it gets done at least, so that on a busy machine it does not only begin.
+_DEEDS = (1, 64)
+_PATIENCE_S = 300.0
+_PAGE, _MOST = 500, 10_000
+# Nothing more happens, once nothing has for so long.
 _QUIET_S = 2.5
 
 
 class Tally(NamedTuple):
-    """What became of it."""
+    """What became of it. Every event that was acknowledged is `charged`, `unknown` or `untold`."""
 
     crashes: int
     acknowledged: int
     lost: int
     doubled: int
+    #: The till has charged it, once, and the application knows.
+    charged: int
+    #: It may have been charged when the application was killed: that stands in the ledger, for a person to look at.
+    unknown: int
+    #: The ledger has no word for it, or one that the till's books deny.
+    untold: int
+    #: By the till's own books, whether it was acknowledged or not.
+    charged_twice: int
+    #: The engine stops to try what processes died over again and again, and keeps it; so many were run again by hand.
+    set_aside: int
 
     @property
     def is_good(self) -> bool:
-        """Whether everything that was acknowledged had its effect, once."""
-        return self.acknowledged > 0 and not self.lost and not self.doubled
+        """Whether everything that was acknowledged had its effects, once, or is told as unknown.
+
+        No crash can leave more in doubt than was under way.
+        """
+        bad = self.lost + self.doubled + self.untold + self.charged_twice
+        return self.charged > 0 and not bad and self.unknown <= self.crashes * _AT_ONCE
 
     def __str__(self) -> str:
         return (
             f"{self.crashes} crashes, {self.acknowledged} events acknowledged: "
-            f"{self.lost} without effect, {self.doubled} with two"
+            f"{self.lost} without effect, {self.doubled} with two; "
+            f"{self.charged} charged once, {self.unknown} told as unknown, {self.untold} untold, "
+            f"{self.charged_twice} charged twice; {self.set_aside} set aside and run again"
         )
 
 
@@ -156,36 +194,96 @@ class Vendor:
 
 async def crash(store: Store, home: Path, *, times: int, seed: int) -> Tally:
     """Kill the application that often, let it finish, and return what became of what it had accepted."""
-    config = home / "fairlead.toml"
-    config.write_text(_CONFIG.format(url=store.url))
     random = Random(seed)  # noqa: S311  # repeatable
     vendor = Vendor(random)
-    for _ in range(times):
-        async with application(config) as (process, port):
-            sending = asyncio.create_task(vendor.send(port))
-            await asyncio.wait({sending}, timeout=random.uniform(*_LIVES_S))
-            os.kill(process.pid, signal.SIGKILL)
-            await sending
-    async with application(config):
-        handled = await _finished(store, vendor.acknowledged)
+    async with Till(faults=_TILL, random=Random(seed)) as till:  # noqa: S311  # likewise
+        config = home / "fairlead.toml"
+        config.write_text(_CONFIG.format(url=store.url, till=till.url, at_once=_AT_ONCE))
+        for _ in range(times):
+            async with application(config) as (process, port):
+                sending = asyncio.create_task(vendor.send(port))
+                enough = till.charges.total() + random.randint(*_DEEDS)
+                await asyncio.wait({sending}, timeout=random.uniform(*_LIVES_S))
+                await _until(lambda enough=enough: till.charges.total() >= enough)  # type: ignore[misc]
+                os.kill(process.pid, signal.SIGKILL)
+                await sending
+        async with application(config):
+            handled, calls = await _finished(store)
+        if set_aside := await _run_again(store):
+            async with application(config):
+                handled, calls = await _finished(store)
     effects = Counter(handled)
+    outcomes = {(call.key or "").partition(":")[2]: outcome_of(call) for call in calls}
+    charged = {key for key, outcome in outcomes.items() if outcome is Outcome.DONE and till.charges[key] == 1}
+    unknown = {key for key, outcome in outcomes.items() if outcome is Outcome.UNKNOWN}
     return Tally(
         crashes=times,
         acknowledged=len(vendor.acknowledged),
         lost=len(vendor.acknowledged - effects.keys()),
         doubled=sum(number > 1 for number in effects.values()),
+        charged=len(vendor.acknowledged & charged),
+        unknown=len(vendor.acknowledged & unknown),
+        untold=len(vendor.acknowledged - charged - unknown),
+        charged_twice=sum(number > 1 for number in till.charges.values()),
+        set_aside=set_aside,
     )
 
 
-async def _finished(store: Store, wanted: set[str]) -> list[str]:
-    """Wait until all that was acknowledged has had its effect, and then until a second one would have come."""
+async def _until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so, or for as long as patience lasts."""
+    last = time.monotonic() + _PATIENCE_S
+    while not is_so() and time.monotonic() < last:  # noqa: ASYNC110  # the till tells nobody
+        await asyncio.sleep(0.001)
+
+
+async def _run_again(store: Store) -> int:
+    """Do what a person would: run again what was set aside because processes died over it; return how many.
+
+    What is in doubt is run again with it, which comes to the same as before: nobody can be asked.
+    """
+    count = 0
+    async with _opened(store) as jobs:
+        for kind in (EVENT, KIND):
+            dead = Query(kind=kind, state=JobState.DEAD, limit=_MOST)
+            count += sum(not (each.kind == KIND and each.mark) for each in await jobs.list(dead))
+            await jobs.again(dead, run_at=SystemClock().wall())
+    return count
+
+
+async def _finished(store: Store) -> tuple[list[str], list[Job]]:
+    """Wait until nothing more happens: for longer than a lease, after which somebody else would have done it.
+
+    Return the effects, and the calls to the till, all of which are over.
+    """
     handled: list[str] = []
-    for _ in range(_LOOKS):
+    last = time.monotonic() + _PATIENCE_S
+    while True:
         before, handled = len(handled), await store.effects()
-        if wanted <= set(handled) and len(handled) == before:
-            break
+        if handled and len(handled) == before:
+            calls = await _calls(store)
+            rest = [call for call in calls if not call.state.is_over]
+            if not rest:
+                return handled, calls
+            assert time.monotonic() < last, f"Nothing becomes of {len(rest)} calls, as of {rest[0]}"
         await asyncio.sleep(_QUIET_S)
-    return handled
+
+
+async def _calls(store: Store) -> list[Job]:
+    """Return every call that the application has kept."""
+    found: list[Job] = []
+    async with _opened(store) as jobs:
+        while more := await jobs.list(Query(kind=KIND, before=found[-1].id if found else None, limit=_PAGE)):
+            found += more
+    return found
+
+
+@asynccontextmanager
+async def _opened(store: Store) -> AsyncIterator[JobStore]:
+    jobs = open_store(store.url, clock=SystemClock(), ids=new_id)
+    try:
+        yield jobs
+    finally:
+        await jobs.close()
 
 
 @asynccontextmanager

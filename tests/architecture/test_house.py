@@ -26,7 +26,7 @@ EXCUSED: dict[str, str] = {}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "managers", "misc", "tools"}
 #: Where a vendor may be named outside its own file and its stand-in: an example, and the demonstration.
 # The word of `runtime/email.py` is what a caller may wish for, and a vendor has the same name.
-MAY_NAME_VENDORS = {"model/call.py", "cli/demo.py", "cli/demo_crash.py", "runtime/email.py"}
+MAY_NAME_VENDORS = {"model/call.py", "cli/demo.py", "cli/demo_crash.py", "cli/demo_email.py", "runtime/email.py"}
 #: Vendors named like a word or a part of many: looked for only as a text of its own.
 WORDS = {"slack", "square", "segment", "resend", "teams", "feeds", "ses", "sns", "looker"}
 #: A letter stands everywhere; that nobody imports a provider is held by the import contracts.

@@ -85,6 +85,16 @@ def test_a_gateway_that_is_killed_loses_nothing_that_it_acknowledged(outcome: di
     assert (crash["handled"], crash["lost"]) == (crash["acknowledged"], 0)
 
 
+def test_no_message_is_lost_or_sent_twice_while_the_email_service_keeps_timing_out(outcome: dict[str, Any]) -> None:
+    email = outcome["email"]
+    assert email["messages"] == 100
+    assert sum(email["served_by"].values()) == email["messages"]
+    assert email["served_by"]["postmark"] > email["messages"] / 2  # the other one keeps timing out
+    assert 0 < email["unknown"] == email["settled"]
+    assert 0 <= email["found_sent"] <= email["settled"]
+    assert (email["sent_twice"], email["lost"]) == (0, 0)
+
+
 def test_the_second_vendor_serves_while_the_first_cannot(outcome: dict[str, Any]) -> None:
     assert phase(outcome, "healthy")["served_by"][FIRST] > phase(outcome, "healthy")["calls"] / 2
     for name in ("slow", "quota", "dead"):

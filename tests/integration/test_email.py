@@ -204,4 +204,6 @@ async def test_what_no_vendor_could_carry_is_refused_before_anything_is_sent(tmp
         for fields in wrong:
             with pytest.raises(InvalidArgumentError):
                 await world.fl.email.send(**{**MAIL, **fields})
+        with pytest.raises(InvalidArgumentError, match="on a guess"):
+            await world.fl.email.send(to="b@example.org", background=True, on_unknown="resend", **MAIL)
         assert world.letters == 0

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from fairlead.cli.console import err, new_table, out, print_json
 from fairlead.cli.demo_crash import Survival, survive
+from fairlead.cli.demo_email import Delivery, deliver
 from fairlead.cli.options import with_json
 from fairlead.cli.serve import listen
 from fairlead.config.read import parse_settings
@@ -69,15 +70,15 @@ def command(port: int | None, seed: int, *, as_json: bool) -> None:
     """Play an outage from start to recovery, with no account.
 
     Starts stand-ins for two recipe vendors and the gateway, and asks the gateway for recipes while the vendors are
-    slow, out of quota, and dead. Then a gateway is killed while webhooks come in, and started again. On a terminal
-    everything keeps running until Ctrl-C, to be tried by hand.
+    slow, out of quota, and dead. Then email is sent while its service keeps timing out, and a gateway is killed while
+    webhooks come in, and started again. On a terminal everything keeps running until Ctrl-C, to be tried by hand.
     """
     stays = sys.stdout.isatty() and not as_json
-    outcome, crash = asyncio.run(demonstrate(port if stays else 0, seed, as_json=as_json, stays=stays))
-    sys.exit(0 if outcome.app_success_rate >= PROMISE and not crash.lost else 1)
+    outcome, email, crash = asyncio.run(demonstrate(port if stays else 0, seed, as_json=as_json, stays=stays))
+    sys.exit(0 if outcome.app_success_rate >= PROMISE and email.is_good and not crash.lost else 1)
 
 
-async def demonstrate(port: int | None, seed: int, *, as_json: bool, stays: bool) -> tuple[Outcome, Survival]:
+async def demonstrate(port: int | None, seed: int, *, as_json: bool, stays: bool) -> tuple[Outcome, Delivery, Survival]:
     """Start everything, play, print, and stay if wished."""
     async with AsyncExitStack() as stack:
         vendors = Vendors(
@@ -99,15 +100,21 @@ async def demonstrate(port: int | None, seed: int, *, as_json: bool, stays: bool
             outcome = await play_story(vendors, gateway, seed, quiet=as_json)
             if not as_json:
                 print_outcome(outcome)
+            email = await deliver(seed)
+            if not as_json:
+                print_delivery(email)
             crash = await survive(seed)
-            print_json(msgspec.to_builtins(outcome) | {"crash": crash}) if as_json else print_survival(crash)
+            if as_json:
+                print_json(msgspec.to_builtins(outcome) | {"email": email, "crash": crash})
+            else:
+                print_survival(crash)
             if stays:
                 print_invitation(gateway, vendors)
                 await stay(serving)
         finally:
             server.should_exit = True
             await serving
-    return outcome, crash
+    return outcome, email, crash
 
 
 def listen_somewhere() -> socket.socket:
@@ -249,6 +256,18 @@ def print_outcome(outcome: Outcome) -> None:
         f"\nAsked directly, the vendors answered {percent(outcome.vendor_success_rate)} %. Through Fairlead, "
         f"the application had answers to [bold green]{percent(outcome.app_success_rate)} %[/]:\n"
         f"{percent(outcome.app_success_rate_fresh)} % fresh, the rest the last good answer to the same question."
+    )
+
+
+def print_delivery(email: Delivery) -> None:
+    """Print what became of the messages that were sent while the first vendor kept timing out."""
+    served = f"{email.served_by.get('sendgrid', 0)} by SendGrid, {email.served_by.get('postmark', 0)} by Postmark"
+    lost = "none was lost" if not email.lost else f"[bold red]{email.lost} were lost[/]"
+    twice = "none sent twice" if not email.sent_twice else f"[bold red]{email.sent_twice} sent twice[/]"
+    out.print(
+        f"\nSendGrid kept timing out, and [bold green]{email.messages - email.lost}[/] of {email.messages} messages "
+        f"were sent: {served}.\nOf {email.unknown} nobody knew at first; {email.settled} were settled by looking, "
+        f"{email.found_sent} of them sent already: {lost}, {twice}."
     )
 
 

@@ -72,6 +72,11 @@ class EmailFacade(Facade):
         options: LedgerOptions = {  # type: ignore[assignment]  # what is no field of a message is an option
             name: value for name, value in given.items() if name not in FIELDS and name != "on_unknown"
         }
+        if given.get("on_unknown") == "resend" and given.get("background"):
+            raise InvalidArgumentError(
+                "In the background nothing is sent again on a guess.",
+                hint="Leave out on_unknown, or wait for the call.",
+            )
         if message is not None and fields:
             raise InvalidArgumentError("A whole message was given, and fields.", hint="Give one of them.")
         message = message or write_message(fields)
