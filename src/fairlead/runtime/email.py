@@ -75,7 +75,7 @@ class EmailFacade(Facade):
         if given.get("on_unknown") == "resend" and given.get("background"):
             raise InvalidArgumentError(
                 "In the background nothing is sent again on a guess.",
-                hint="Leave out on_unknown, or wait for the call.",
+                hint="Leave on_unknown out, or wait for it.",
             )
         if message is not None and fields:
             raise InvalidArgumentError("A whole message was given, and fields.", hint="Give one of them.")
