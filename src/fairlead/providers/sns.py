@@ -9,8 +9,8 @@ from fairlead.model.event import Notice
 from fairlead.model.incoming import Incoming
 from fairlead.spec.notice import instant, position
 from fairlead.spec.provider import Credential, Provider
-from fairlead.spec.topic import REPEATED_FOR_S, find_signature, parse_message
-from fairlead.spec.webhook import CertificateScheme, Webhooks
+from fairlead.spec.topic import TOPIC, parse_message
+from fairlead.spec.webhook import Webhooks
 
 
 def split(incoming: Incoming) -> tuple[Notice, ...]:
@@ -45,13 +45,7 @@ PROVIDER = Provider(
     auth=(),
     capabilities={},
     webhooks=Webhooks(
-        scheme=CertificateScheme(
-            find=find_signature,
-            host=r"sns\.[a-z0-9-]{3,}\.amazonaws\.com(\.cn)?",
-            path=r"/.*\.pem",
-            field="topic_arn",
-            tolerance_s=REPEATED_FOR_S,
-        ),
+        scheme=TOPIC,
         secrets=("topic_arn",),
         split=split,
         source="AWS's developer guide and validator for JavaScript (a6ba4d6), read 2026-11-25",

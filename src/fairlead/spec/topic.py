@@ -16,7 +16,7 @@ import msgspec
 from fairlead.errors import WebhookError, WebhookReason
 from fairlead.model.incoming import Incoming
 from fairlead.spec.notice import instant, parse_json
-from fairlead.spec.webhook import Certified
+from fairlead.spec.webhook import CertificateScheme, Certified
 
 NOTIFICATION = "Notification"
 SUBSCRIPTION = "SubscriptionConfirmation"
@@ -79,3 +79,13 @@ def find_signature(incoming: Incoming, topics: Sequence[str]) -> Certified:
         timestamp=signed_at,
         confirm_url=message.subscribe_url if message.type == SUBSCRIPTION else None,
     )
+
+
+#: How a topic's messages are verified, whichever service sends them. The credential `topic_arn` says which are ours.
+TOPIC = CertificateScheme(
+    find=find_signature,
+    host=r"sns\.[a-z0-9-]{3,}\.amazonaws\.com(\.cn)?",
+    path=r"/.*\.pem",
+    field="topic_arn",
+    tolerance_s=REPEATED_FOR_S,
+)

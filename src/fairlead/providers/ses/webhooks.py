@@ -17,8 +17,8 @@ from fairlead.errors import WebhookError
 from fairlead.model.event import Event, Notice
 from fairlead.model.incoming import Incoming
 from fairlead.spec.notice import instant, only, parse_json, position, text_named
-from fairlead.spec.topic import NOTIFICATION, REPEATED_FOR_S, find_signature, parse_message
-from fairlead.spec.webhook import CertificateScheme, Webhooks
+from fairlead.spec.topic import NOTIFICATION, TOPIC, parse_message
+from fairlead.spec.webhook import Webhooks
 
 _TYPES = {
     "Delivery": "email.delivered",
@@ -163,13 +163,7 @@ def normalise(kind: str, body: bytes) -> Event | None:
 
 
 WEBHOOKS = Webhooks(
-    scheme=CertificateScheme(
-        find=find_signature,
-        host=r"sns\.[a-z0-9-]{3,}\.amazonaws\.com(\.cn)?",
-        path=r"/.*\.pem",
-        field="topic_arn",
-        tolerance_s=REPEATED_FOR_S,
-    ),
+    scheme=TOPIC,
     secrets=("topic_arn",),
     split=split,
     normalise=normalise,
