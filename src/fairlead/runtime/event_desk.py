@@ -15,11 +15,10 @@ from fairlead.model.event import Event
 from fairlead.model.headers import Pairs
 from fairlead.model.ports import Clock
 from fairlead.runtime.deliver import EVENT, Kept, neutral_of
+from fairlead.runtime.desk import find_store
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.registry import load_provider
 from fairlead.storage.jobs import Job, JobState, JobStore, Query, Reject, Tally
-from fairlead.storage.open import open_store
-from fairlead.vault.references import resolve
 
 # So many are put back in one go: whoever asks for more waits for several.
 _LOT = 500
@@ -134,10 +133,7 @@ async def open_desk(settings: Settings, *, source: str, sources: Sources, ports:
 
     The processes that handle events hear of those that are replayed. Raises `ConfigError` and `StorageError`.
     """
-    wanted = settings.storage
-    where = f"{source}: storage.password"
-    password = resolve(wanted.password, sources, where=where, is_secret=True) if wanted.password else None
-    store = open_store(wanted.url, clock=ports.clock, ids=ports.ids, password=password)
+    store = find_store(settings.storage, source=source, sources=sources, ports=ports)
     try:
         yield EventDesk(store, ports.clock, wake=_nobody)
     finally:
