@@ -113,13 +113,7 @@ class Deliver:
         self, job: Job, done: Sequence[str], effects: tuple[Statement, ...], *, is_last: bool
     ) -> Written:
         """Commit the effects of one handler. Where others wait, the event is put back for them."""
-        ending = Ending(
-            claim=job.claim,
-            state=JobState.DONE if is_last else JobState.WAITING,
-            run_at=job.run_at,
-            mark=msgspec.msgpack.encode(done),
-            effects=effects,
-        )
+        ending = _handled(job, done, effects, is_last=is_last)
         is_ours = await self._store.finish(ending)  # else somebody else calls the handler again
         return Written(ending.state if is_ours else JobState.WAITING)
 
@@ -146,20 +140,25 @@ class Deliver:
 
         Where others wait, the event is put back for them: it ends with the last one.
         """
-        ending = Ending(
-            claim=job.claim,
-            state=JobState.DONE if is_last else JobState.WAITING,
-            run_at=job.run_at,
-            mark=msgspec.msgpack.encode([*done, handler.name]),
-        )
         try:
             async with asyncio.timeout(self._settings().handler_s), self._store.transaction(job.claim) as transaction:
                 effects = await handler(event, transaction.connection)
-                is_ours = await transaction.finish(msgspec.structs.replace(ending, effects=effects))
-                _insist(is_ours)
+                ending = _handled(job, [*done, handler.name], effects, is_last=is_last)
+                _insist(await transaction.finish(ending))
         except _LostError:
             return Written(JobState.WAITING)  # for somebody else
         return Written(ending.state)
+
+
+def _handled(job: Job, done: Sequence[str], effects: tuple[Statement, ...], *, is_last: bool) -> Ending:
+    """Return what is written down when these handlers have done with an event."""
+    return Ending(
+        claim=job.claim,
+        state=JobState.DONE if is_last else JobState.WAITING,
+        run_at=job.run_at,
+        mark=msgspec.msgpack.encode(done),
+        effects=effects,
+    )
 
 
 def _insist(is_ours: bool) -> None:

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import msgspec
 
-from fairlead.errors import FairleadError, StorageError, UnknownConnectionError, WebhookError, WebhookReason
+from fairlead.errors import FairleadError, UnknownConnectionError, WebhookError, WebhookReason
 from fairlead.model.event import Notice
 from fairlead.model.fetch import Fetch
 from fairlead.model.headers import Headers, Pairs
@@ -88,9 +88,7 @@ class Inbox:
             return self.refuse("", NO_CONNECTION, 404, incoming)
         except WebhookError as error:
             return self.refuse(name, error.reason, _STATUS.get(error.reason, 401), incoming)
-        except StorageError as error:
-            return _problem(503, error.code, (("retry-after", _COME_BACK_S),))
-        except FairleadError as error:  # the vendor's own server, where its certificate is, does not answer
+        except FairleadError as error:  # our store, or the vendor's server with its certificate, does not answer
             return _problem(503, error.code, (("retry-after", _COME_BACK_S),))
         new = sum(each.is_new for each in added[: len(jobs)])
         if new:
