@@ -9,26 +9,8 @@ from pathlib import Path
 from cli.shell import fairlead
 from fairlead.testing.fakes.postmark import PostmarkFake
 from fairlead.testing.fakes.sendgrid import API_KEY, SendgridFake
+from two_mail_vendors import two_mail_vendors
 
-CONFIG = """
-[connections.first]
-provider = "sendgrid"
-base_url = "{first}"
-allow_private = true
-credentials = {{ api_key = "env:FIRST" }}
-
-[connections.second]
-provider = "postmark"
-base_url = "{second}"
-allow_private = true
-credentials = {{ server_token = "env:SECOND" }}
-
-[routes.email]
-connections = ["first", "second"]
-
-[storage]
-url = "jobs.db"
-"""
 ENVIRONMENT = {"FIRST": API_KEY, "SECOND": PostmarkFake.CREDENTIALS["server_token"]}
 MAIL = ("call", "email.send", "sender=Ada <ada@a.example>", "subject=Hello", "text=Hi")
 
@@ -36,7 +18,7 @@ MAIL = ("call", "email.send", "sender=Ada <ada@a.example>", "subject=Hello", "te
 @asynccontextmanager
 async def vendors(tmp_path: Path) -> AsyncIterator[tuple[SendgridFake, PostmarkFake]]:
     async with SendgridFake() as first, PostmarkFake() as second:
-        text = CONFIG.format(first=first.url, second=second.url)
+        text = two_mail_vendors(first.url, second.url, "jobs.db")
         (tmp_path / "fairlead.toml").write_text(text, encoding="utf-8")
         yield first, second
 

@@ -24,29 +24,11 @@ from fairlead.testing.fakes.postmark import PostmarkFake
 from fairlead.testing.fakes.sendgrid import API_KEY, SendgridFake
 from fairlead.testing.faults import Faults
 from gateway.served import KEY, Client, problem
+from two_mail_vendors import two_mail_vendors
 
 PATIENCE_S = 20.0
 SEND, LIST = "/v1/email/send", "/v1/email/suppressions"
 MAIL = {"sender": "Ada <ada@a.example>", "to": "bob@b.example", "subject": "Hello", "text": "Hi"}
-CONFIG = """
-[connections.first]
-provider = "sendgrid"
-base_url = "{first}"
-allow_private = true
-credentials = {{ api_key = "env:FIRST" }}
-
-[connections.second]
-provider = "postmark"
-base_url = "{second}"
-allow_private = true
-credentials = {{ server_token = "env:SECOND" }}
-
-[routes.email]
-connections = ["first", "second"]
-
-[storage]
-url = "{path}"
-"""
 
 
 class Post(NamedTuple):
@@ -69,7 +51,7 @@ class Post(NamedTuple):
 async def post(tmp_path: Path) -> AsyncIterator[Post]:
     async with asyncio.timeout(PATIENCE_S), SendgridFake() as first, PostmarkFake() as second:
         environment = {"FIRST": API_KEY, "SECOND": second.CREDENTIALS["server_token"]}
-        config = CONFIG.format(first=first.url, second=second.url, path=tmp_path / "jobs.db")
+        config = two_mail_vendors(first.url, second.url, tmp_path / "jobs.db")
         fl = Fairlead(parse_settings(config), environment=environment)
         listener = listen("127.0.0.1", 0)
         server = build_server(build_app(fl, Metrics(), keys=[Secret(KEY)]), handles_signals=False)

@@ -32,31 +32,13 @@ from fairlead.errors import (
 from fairlead.testing.fakes.postmark import PostmarkFake
 from fairlead.testing.fakes.sendgrid import API_KEY, SendgridFake
 from fairlead.testing.faults import Faults
+from two_mail_vendors import two_mail_vendors
 
 if not settings.configured:
     settings.configure(USE_TZ=True, TIME_ZONE="Europe/Berlin", DEFAULT_FROM_EMAIL="shop@sender.example")
 
 PATIENCE_S = 20.0
 PNG = b"\x89PNG\r\n\x1a\n"
-CONFIG = """
-[connections.first]
-provider = "sendgrid"
-base_url = "{first}"
-allow_private = true
-credentials = {{ api_key = "file:{keys}/first" }}
-
-[connections.second]
-provider = "postmark"
-base_url = "{second}"
-allow_private = true
-credentials = {{ server_token = "file:{keys}/second" }}
-
-[routes.email]
-connections = ["first", "second"]
-
-[storage]
-url = "{keys}/jobs.db"
-"""
 
 
 class Post(NamedTuple):
@@ -75,7 +57,12 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
         (tmp_path / "first").write_text(API_KEY, encoding="utf-8")
         (tmp_path / "second").write_text(second.CREDENTIALS["server_token"], encoding="utf-8")
         config = tmp_path / "fairlead.toml"
-        text = CONFIG.format(first=first.url, second=second.url, keys=tmp_path)
+        text = two_mail_vendors(
+            first.url,
+            second.url,
+            tmp_path / "jobs.db",
+            keys=(f"file:{tmp_path}/first", f"file:{tmp_path}/second"),
+        )
         config.write_text(text, encoding="utf-8")
         with override_settings(EMAIL_BACKEND="fairlead.django.EmailBackend", FAIRLEAD_CONFIG=str(config)):
             yield Post(first, second)

@@ -22,27 +22,14 @@ from fairlead.runtime.fairlead import Fairlead
 from fairlead.testing.fakes.postmark import PostmarkFake
 from fairlead.testing.fakes.sendgrid import API_KEY, SendgridFake
 from fairlead.testing.faults import Faults
+from two_mail_vendors import two_mail_vendors
 
 PATIENCE_S = 20.0
-CONFIG = """
-[connections.first]
-provider = "sendgrid"
-base_url = "{first}"
-allow_private = true
-credentials = {{ api_key = "env:FIRST", webhook_public_key = "env:PUBLIC" }}
-
-[connections.second]
-provider = "postmark"
-base_url = "{second}"
-allow_private = true
-credentials = {{ server_token = "env:SECOND", webhook_user = "env:USER", webhook_password = "env:PASSWORD" }}
-
-[routes.email]
-connections = ["first", "second"]
-
-[storage]
-url = "{path}"
-"""
+#: What deliveries of each are verified with.
+MORE = (
+    ', webhook_public_key = "env:PUBLIC"',
+    ', webhook_user = "env:USER", webhook_password = "env:PASSWORD"',
+)
 MAIL: dict[str, Any] = {"sender": "Ada <ada@example.com>", "subject": "Hello", "text": "Hi Bob"}
 
 
@@ -72,7 +59,7 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
             "USER": second.webhook_secrets["webhook_user"],
             "PASSWORD": second.webhook_secrets["webhook_password"],
         }
-        config = CONFIG.format(first=first.url, second=second.url, path=tmp_path / "jobs.db")
+        config = two_mail_vendors(first.url, second.url, tmp_path / "jobs.db", more=MORE)
         fl = Fairlead(parse_settings(config), environment=environment)
         listener = listen("127.0.0.1", 0)
         server = build_server(build_app(fl, Metrics(), keys=None), handles_signals=False)
