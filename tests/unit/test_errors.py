@@ -113,5 +113,5 @@ def test_only_faults_of_the_request_keep_another_vendor_from_being_asked() -> No
         "UnresolvedReferenceError", "UsageError", "InvalidArgumentError", "UnknownProviderError",
         "UnknownConnectionError", "UnknownRouteError", "SignatureError", "NotFoundError", "ConflictError",
         "InvalidRequestError", "FileError", "StorageError", "OutcomeUnknownError", "UnknownCallError",
-        "KeyReusedError", "CallCancelledError", "SuppressedError",
+        "KeyReusedError", "CallCancelledError", "SuppressedError", "DeclinedError",
     }  # fmt: skip

@@ -40,6 +40,7 @@ FairleadError
 │   ├── NotFoundError
 │   ├── ConflictError
 │   ├── InvalidRequestError
+│   ├── DeclinedError                   a payment that the bank or the processor refused
 │   ├── ThrottledError
 │   ├── QuotaExhaustedError
 │   ├── UnavailableError
@@ -62,6 +63,7 @@ from fairlead.errors.configuration import (
     UnknownSettingError,
     UnresolvedReferenceError,
 )
+from fairlead.errors.declined import ACTORS, Actor, Decline, DeclinedError
 from fairlead.errors.provider import (
     AuthenticationError,
     ConflictError,
@@ -112,6 +114,8 @@ from fairlead.errors.usage import (
 from fairlead.errors.webhook import WebhookError, WebhookReason
 
 __all__ = [
+    "ACTORS",
+    "Actor",
     "AnswerTooLargeError",
     "AttemptTimeoutError",
     "AuthenticationError",
@@ -125,6 +129,8 @@ __all__ = [
     "ConnectError",
     "ConnectionLostError",
     "DeadlineExceededError",
+    "Decline",
+    "DeclinedError",
     "DrillError",
     "FairleadError",
     "FileError",

@@ -20,7 +20,7 @@ class FairleadError(Exception):
 
     code: ClassVar[str] = "error"
     #: The request itself is at fault, so another vendor would be asked in vain.
-    is_request_fault: ClassVar[bool] = False
+    is_request_fault: bool = False
 
     def __init__(
         self,

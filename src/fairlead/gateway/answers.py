@@ -37,6 +37,7 @@ STATUSES: tuple[tuple[type[errors.FairleadError], int], ...] = (
     (errors.ThrottledError, 503),
     (errors.QuotaExhaustedError, 503),
     (errors.UnavailableError, 503),
+    (errors.DeclinedError, 402),
     (errors.ProviderError, 502),
     (errors.OutcomeUnknownError, 502),
     (errors.StorageError, 503),

@@ -43,7 +43,24 @@ def explain(verdict: Verdict, answer: Response | Broken, connection: Connection)
         quoted = f': "{shorten(mask(said, connection))}"' if said else ""
         spoken = "SMTP" if connection.provider.base_url.startswith("smtp") else "HTTP"
         message = f"{message.rstrip('.')} ({spoken} {answer.status}){quoted}."
+        if kind is errors.DeclinedError:
+            return _declined(message, verdict, answer, connection)
     return kind(message, hint=verdict.hint or _HINTS.get(kind, ""), outcome=verdict.outcome, status=status)
+
+
+def _declined(message: str, verdict: Verdict, answer: Response, connection: Connection) -> errors.DeclinedError:
+    """Return the error for a payment that was refused, with the reason."""
+    provider = connection.provider
+    codes = [code for path in provider.decline_code_at if (code := text_at(answer, path))]
+    known = next((code for code in codes if code in provider.declines), None)
+    return errors.DeclinedError(
+        message,
+        decline=provider.declines[known] if known else errors.Decline.OTHER,
+        vendor_code=known or next(iter(codes), None),
+        hint=verdict.hint,
+        outcome=verdict.outcome,
+        status=answer.status,
+    )
 
 
 def explain_stumble(cause: Exception, verdict: Verdict) -> errors.UnexpectedAnswerError:

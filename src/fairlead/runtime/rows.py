@@ -79,6 +79,9 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider: str | None = None
     connection: str | None = None
     operation: str | None = None
+    #: Of a payment that was declined: why, in the neutral word and the vendor's.
+    decline: str | None = None
+    vendor_code: str | None = None
 
 
 class Conclusion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -122,6 +125,7 @@ def tell(error: errors.FairleadError) -> Told:
     return Told(
         code=error.code, message=error.message, hint=error.hint, outcome=error.outcome, status=error.status,
         provider=error.provider, connection=error.connection, operation=error.operation,
+        decline=getattr(error, "decline", None), vendor_code=getattr(error, "vendor_code", None),
     )  # fmt: skip
 
 
@@ -146,9 +150,10 @@ def error_of(job: Job) -> errors.FairleadError:
         if job.mark:
             return _unknown(job, job.error or "It was given up")
         return errors.UnavailableError(job.error or "It was given up.", outcome=Outcome.NOT_DONE)
-    made = _KINDS.get(told.code, errors.FairleadError)(
-        told.message, hint=told.hint, outcome=told.outcome, status=told.status
-    )
+    kind, told_of = _KINDS.get(told.code, errors.FairleadError), {}
+    if kind is errors.DeclinedError:
+        told_of = {"decline": errors.Decline(told.decline or "other"), "vendor_code": told.vendor_code}
+    made = kind(told.message, hint=told.hint, outcome=told.outcome, status=told.status, **told_of)
     if isinstance(made, errors.OutcomeUnknownError):
         made.settlement_id = job.subject
     return made.locate(provider=told.provider, connection=told.connection, operation=told.operation)

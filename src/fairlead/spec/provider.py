@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from fairlead.errors import Decline
 from fairlead.model.headers import Pairs
 from fairlead.model.operation import Operation
 from fairlead.spec.encoding import Encoding
@@ -197,6 +198,10 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     #: Where an error body holds its code and its sentence.
     error_code_at: tuple[str, ...] = ()
     error_message_at: tuple[str, ...] = ()
+    #: Of a payment that was refused: where an error body has the reason (the first that is there counts), and what
+    #: the vendor's codes mean; what is not among them is `Decline.OTHER`.
+    decline_code_at: tuple[tuple[str, ...], ...] = ()
+    declines: Mapping[str, Decline] = {}
     #: Where good statuses carry an error code too: the codes that mean success. None where a good status says enough.
     ok_codes: tuple[str, ...] | None = None
     idempotency_header: str | None = None
