@@ -98,11 +98,10 @@ class DeclinedError(ProviderError):
         retry_after_s: float | None = None,
         status: int | None = None,
     ) -> None:
-        if message is None and decline is not Decline.OTHER:
-            message = f"The payment was declined: {decline.replace('_', ' ')}."
-        super().__init__(
-            message, hint=hint or _HINTS[ACTORS[decline]], outcome=outcome, retry_after_s=retry_after_s, status=status
-        )
+        if decline is not Decline.OTHER:
+            message = message if message is not None else f"The payment was declined: {decline.replace('_', ' ')}."
+            hint = hint or _HINTS[ACTORS[decline]]
+        super().__init__(message, hint=hint, outcome=outcome, retry_after_s=retry_after_s, status=status)
         self.decline = decline
         #: The vendor's own code.
         self.vendor_code = vendor_code
