@@ -36,7 +36,7 @@ async def run(address: str, sql: str) -> None:
     await connection.close()
 
 
-@pytest.mark.parametrize("version", [1])
+@pytest.mark.parametrize("version", [1, 2])
 async def test_what_an_earlier_version_left_is_there(
     opened: Opened, address: str, clock: FakeClock, version: int
 ) -> None:
@@ -61,6 +61,10 @@ async def test_what_an_earlier_version_left_is_there(
         assert await store.list_rejects(since_hour=HOUR) == [
             Reject(hour=HOUR, source="acme", reason="signature", count=2, last_at=NOON, sample="x")
         ]
+        thing = await store.find_snapshot("thing", "acme", "t1")
+        assert (thing is not None) == (version >= 2)
+        if thing is not None:
+            assert (thing.subject, thing.position, thing.due_at, thing.body) == ("ada", 7.0, 1_700_000_000.0, b"\0\xff")
         clock.advance(20)
         (late,) = await take(store)
         assert (late.key, late.is_late, late.crashes, late.claim.generation) == ("late", True, 1, 2)

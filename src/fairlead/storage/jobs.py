@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from fairlead.storage.snapshots import Snapshot, Sought
+
 # A row whose processes died that often while they worked on it is set aside as dead: it may be what kills them.
 MOST_CRASHES = 12
 
@@ -287,6 +289,18 @@ class JobStore(Protocol):
 
     async def tallies(self, *, kind: str, since_hour: int, until_hour: int) -> Sequence[Tally]:
         """Return the counts by hour, without reading a single job."""
+        ...
+
+    async def put_snapshots(self, snapshots: Sequence[Snapshot]) -> Sequence[bool]:
+        """Write down what things are like; False for those of which something newer is there."""
+        ...
+
+    async def find_snapshot(self, kind: str, source: str, key: str) -> Snapshot | None:
+        """Return what is known of one thing."""
+        ...
+
+    async def seek_snapshots(self, sought: Sought) -> Sequence[Snapshot]:
+        """Return what is known of things."""
         ...
 
     async def prune(self, ages_s: Mapping[tuple[str, JobState], float], *, limit: int) -> int:

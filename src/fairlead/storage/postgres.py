@@ -14,11 +14,12 @@ from weakref import WeakKeyDictionary
 
 from fairlead.errors import FairleadError, InvalidArgumentError
 from fairlead.model.ports import Clock, Ids
-from fairlead.storage import postgres_claims, postgres_jobs, postgres_reads
+from fairlead.storage import postgres_claims, postgres_jobs, postgres_reads, postgres_snapshots
 from fairlead.storage.jobs import Added, Claim, Ending, Job, JobState, NewJob, Query, Reject, Tally, Transaction
 from fairlead.storage.postgres_link import CONNECT_S, Ask, Link, PostgresOptions
 from fairlead.storage.postgres_schema import migrate
 from fairlead.storage.postgres_turn import Turn, server_time
+from fairlead.storage.snapshots import Snapshot, Sought
 
 T = TypeVar("T")
 # The waits between tries to listen: doubled from the first to the last.
@@ -170,6 +171,10 @@ class PostgresJobs:
         """Make at most `query.limit` jobs that are over wait again, with no failures; return how many."""
         return await self._turn(lambda turn: postgres_jobs.again(turn, query, run_at))
 
+    async def put_snapshots(self, snapshots: Sequence[Snapshot]) -> Sequence[bool]:
+        """Write down what things are like; False for those of which something newer is there."""
+        return await self._turn(lambda turn: postgres_snapshots.put(turn, snapshots))
+
     async def prune(self, ages_s: Mapping[tuple[str, JobState], float], *, limit: int) -> int:
         """Delete at most `limit` jobs that were over for longer; return how many, so that the caller goes on."""
         return await self._turn(lambda turn: postgres_jobs.prune(turn, ages_s, limit))
@@ -251,6 +256,14 @@ class PostgresJobs:
     async def tallies(self, *, kind: str, since_hour: int, until_hour: int) -> Sequence[Tally]:
         """Return the counts by hour, without reading a single job."""
         return await self._read(lambda db: postgres_reads.tallies(db, self._schema, kind, since_hour, until_hour))
+
+    async def find_snapshot(self, kind: str, source: str, key: str) -> Snapshot | None:
+        """Return what is known of one thing."""
+        return await self._read(lambda db: postgres_snapshots.find(db, self._schema, kind, source, key))
+
+    async def seek_snapshots(self, sought: Sought) -> Sequence[Snapshot]:
+        """Return what is known of things."""
+        return await self._read(lambda db: postgres_snapshots.seek(db, self._schema, sought))
 
     async def _read(self, work: Callable[[Any], Awaitable[T]]) -> T:
         done: T = await self._link.run(work)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from fairlead.errors import StorageError, UsageError
 from fairlead.model.ports import Clock
-from fairlead.storage import sqlite_claims, sqlite_jobs, sqlite_reads
+from fairlead.storage import sqlite_claims, sqlite_jobs, sqlite_reads, sqlite_snapshots
 from fairlead.storage.jobs import (
     Added,
     Claim,
@@ -31,6 +31,7 @@ from fairlead.storage.jobs import (
     Transaction,
 )
 from fairlead.storage.lane import Lane
+from fairlead.storage.snapshots import Snapshot, Sought
 from fairlead.storage.sqlite_file import SqliteFile
 from fairlead.storage.sqlite_turn import Turn
 from fairlead.storage.sqlite_writer import Write, Writer
@@ -154,6 +155,10 @@ class SqliteJobs:
         """Make at most `query.limit` jobs that are over wait again, with no failures; return how many."""
         return await self._write(lambda turn: sqlite_jobs.again(turn, query, run_at))
 
+    async def put_snapshots(self, snapshots: Sequence[Snapshot]) -> Sequence[bool]:
+        """Write down what things are like; False for those of which something newer is there."""
+        return await self._write(lambda turn: sqlite_snapshots.put(turn, snapshots))
+
     async def prune(self, ages_s: Mapping[tuple[str, JobState], float], *, limit: int) -> int:
         """Delete at most `limit` jobs that were over for longer; return how many, so that the caller goes on."""
         return await self._write(lambda turn: sqlite_jobs.prune(turn, ages_s, limit))
@@ -192,6 +197,14 @@ class SqliteJobs:
     async def tallies(self, *, kind: str, since_hour: int, until_hour: int) -> Sequence[Tally]:
         """Return the counts by hour, without reading a single job."""
         return await self._read(lambda db: sqlite_reads.tallies(db, kind, since_hour, until_hour))
+
+    async def find_snapshot(self, kind: str, source: str, key: str) -> Snapshot | None:
+        """Return what is known of one thing."""
+        return await self._read(lambda db: sqlite_snapshots.find(db, kind, source, key))
+
+    async def seek_snapshots(self, sought: Sought) -> Sequence[Snapshot]:
+        """Return what is known of things."""
+        return await self._read(lambda db: sqlite_snapshots.seek(db, sought))
 
     async def _read(self, work: Callable[[Any], T]) -> T:
         done: T = await self._lanes[1].ask(work)
