@@ -11,6 +11,7 @@ from fairlead.config.gateway import Gateway
 from fairlead.config.group import Count, Group, Seconds, Share
 from fairlead.config.policies import Breaker, Chaos, Concurrency, Health, Hedge, Quota, Rate, Retry
 from fairlead.config.storage import Storage
+from fairlead.config.subscriptions import Subscriptions
 from fairlead.config.webhooks import Webhooks
 
 
@@ -338,3 +339,4 @@ class Settings(Group, frozen=True):
     state: State = State()
     webhooks: Webhooks = Webhooks()
     storage: Storage = Storage()
+    subscriptions: Subscriptions = Subscriptions()

@@ -27,6 +27,11 @@ class Ref(msgspec.Struct, frozen=True):
         return f"{self.connection}:{self.id}"
 
     @classmethod
+    def of(cls, given: Self | str) -> Self:
+        """Return what is a reference already, or read it."""
+        return cls.parse(given) if isinstance(given, str) else given
+
+    @classmethod
     def parse(cls, text: str) -> Self:
         """Read `connection:id`; raise `InvalidArgumentError` where it is none."""
         connection, colon, identifier = text.partition(":")

@@ -1,4 +1,4 @@
-"""What follows at once from an event, beside what handlers do about it: an address is suppressed, a call is settled."""
+"""What follows at once from an event, beside what handlers do about it: an address is suppressed, a call settled."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from fairlead.model.event import Event, Notice
 from fairlead.model.outcome import Outcome
 from fairlead.runtime.connection import Connection
 from fairlead.runtime.suppressions import put_back, suppression_of
+from fairlead.runtime.upkeep import look_at
 from fairlead.storage.jobs import Added, JobStore, NewJob
 
 #: `BackgroundCalls.settle`.
 Settle = Callable[..., Awaitable[bool]]
+#: What events may be about that something follows from at once.
+_HEARD = frozenset({"email", "payments", "subscriptions"})
 # A message of which any of this is told was taken by its vendor.
 _FAMILY = "email."
 
@@ -42,16 +45,21 @@ class Consequences:
 
     def draw(self, connection: Connection, notices: Sequence[Notice], *, now: float) -> Followed:
         """Return what follows from the notices of a verified delivery."""
-        webhooks = connection.provider.webhooks
-        if "email" not in connection.provider.capabilities or webhooks is None or webhooks.normalise is None:
+        webhooks, capabilities = connection.provider.webhooks, connection.provider.capabilities
+        if _HEARD.isdisjoint(capabilities) or webhooks is None or webhooks.normalise is None:
             return NOTHING
-        known: list[Event] = []
+        known: dict[str, Event] = {}
         for notice in notices:
             with suppress(WebhookError):  # it is the vendor's all the same, and kept: nothing follows from it
                 event = webhooks.normalise(notice.type, notice.body)
-                known += () if event is None else (event,)
-        rows = {row.key: row for each in known if (row := suppression_of(each, connection.name, now=now))}
-        return Followed(jobs=tuple(rows.values()), events=known)
+                known |= {} if event is None else {notice.key: event}
+        rows: dict[str | None, NewJob] = {}
+        for key, each in known.items():
+            row = suppression_of(each, connection.name, now=now) if "email" in capabilities else None
+            if "subscriptions" in capabilities:
+                row = row or look_at(each, connection.name, key, now=now)
+            rows |= {} if row is None else {row.key: row}
+        return Followed(jobs=tuple(rows.values()), events=tuple(known.values()))
 
     async def follow(self, connection: str, followed: Followed, added: Sequence[Added]) -> None:
         """Do what could not be kept with the events themselves; they are on disk by now."""

@@ -95,7 +95,7 @@ class EmailFacade(Facade):
 
     async def status(self, ref: Ref | str, **options: Unpack[CallOptions]) -> EmailStatus:
         """Return what the vendor that took a message says of it by now. `ref` is the receipt's."""
-        wanted = Ref.parse(ref) if isinstance(ref, str) else ref
+        wanted = Ref.of(ref)
         status: EmailStatus = await self._call("status", (wanted.id,), None, options, ref=wanted)
         return status
 

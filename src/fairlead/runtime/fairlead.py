@@ -35,12 +35,14 @@ from fairlead.runtime.handlers import F
 from fairlead.runtime.http import HttpFacade
 from fairlead.runtime.inbox import Inbox
 from fairlead.runtime.later import BackgroundCalls
+from fairlead.runtime.payments import PaymentsFacade
 from fairlead.runtime.ports import Ports
 from fairlead.runtime.recipes import RecipesFacade
 from fairlead.runtime.reload import Kept, assemble, difference, telling_of_rejection
 from fairlead.runtime.rows import Asked
 from fairlead.runtime.schedules import pruning
 from fairlead.runtime.shared import SharedConnection, open_state
+from fairlead.runtime.subscriptions import SubscriptionsFacade
 from fairlead.runtime.suppressions import Suppressions
 from fairlead.runtime.wanted import Wanted
 from fairlead.runtime.webhooks import WebhooksFacade
@@ -89,6 +91,12 @@ class Fairlead:
             settle=self.calls.settle,
         )
         self._durable.runners.update(CallRunner(self._calls, self.desk, self._again).runners)
+        self._subscriptions = SubscriptionsFacade(
+            partial(self.route, "subscriptions"), self._calls, self.desk, lambda: self.settings.subscriptions
+        )
+        self._durable.runners.update(self._subscriptions.upkeep.runners)
+        if "subscriptions" in self.routes:
+            self._durable.schedules.add(self._subscriptions.upkeep.schedule())
         self._durable.schedules.add(pruning(self.desk, lambda: self.settings.storage.retention))
         self.desk.wake = self._durable.wake
         #: Ways to servers outside of the configuration, by origin: where a vendor keeps its certificates.
@@ -203,6 +211,18 @@ class Fairlead:
         """Email: send it once, whoever carries it, and ask what became of it."""
         self.route("email")  # or an error at once
         return EmailFacade(partial(self.route, "email"), self._calls, self.suppressions.find)
+
+    @cached_property
+    def payments(self) -> PaymentsFacade:
+        """Payments: money taken once and given back, by whichever processor serves."""
+        self.route("payments")  # or an error at once
+        return PaymentsFacade(partial(self.route, "payments"), self._calls)
+
+    @property
+    def subscriptions(self) -> SubscriptionsFacade:
+        """Subscriptions: what somebody pays for again and again, and what they may do for it."""
+        self.route("subscriptions")  # or an error at once
+        return self._subscriptions
 
     @cached_property
     def suppressions(self) -> Suppressions:

@@ -70,7 +70,7 @@ class RecipesFacade(Facade):
 
     async def fetch(self, ref: Ref | str, **options: Unpack[BackgroundOptions]) -> Any:
         """Return one recipe, from the vendor that named it. `ref` may be its text, `connection:id`."""
-        wanted = Ref.parse(ref) if isinstance(ref, str) else ref
+        wanted = Ref.of(ref)
         return await self._call("fetch", (wanted.id,), wanted, options, ref=wanted)
 
     async def fetch_many(
@@ -80,7 +80,7 @@ class RecipesFacade(Facade):
 
         A vendor that can is asked for many in one request; recipes that are kept in the cache are not asked for.
         """
-        wanted = [Ref.parse(each) if isinstance(each, str) else each for each in refs]
+        wanted = [Ref.of(each) for each in refs]
         return await self._call_each("fetch", wanted, options)
 
     @overload
@@ -91,5 +91,5 @@ class RecipesFacade(Facade):
 
     async def nutrition(self, ref: Ref | str, **options: Unpack[BackgroundOptions]) -> Any:
         """Return what is in one serving of a recipe."""
-        wanted = Ref.parse(ref) if isinstance(ref, str) else ref
+        wanted = Ref.of(ref)
         return await self._call("nutrition", (wanted.id,), wanted, options, ref=wanted)

@@ -56,6 +56,19 @@ class LedgerOptions(BackgroundOptions, total=False):
     idempotency_key: str | None
 
 
+class KeyedOptions(CallOptions, total=False):
+    """What a call may be given that acts, and that somebody waits for. See `docs/explanation/ledger.md`."""
+
+    #: One key is one call, for each tenant.
+    idempotency_key: str | None
+
+
+class KeyedLater(LaterOptions, total=False):
+    """What a call is given that acts, in the background."""
+
+    idempotency_key: str | None
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """A call as its facade describes it. Without `keeping` it is neither kept nor shared; with `join` it may be joined.
 
