@@ -13,6 +13,7 @@ from fairlead.model.exchange import Broken
 from fairlead.model.message import Request, Response
 from fairlead.runtime.connection import Connection
 from fairlead.spec.answer import text_at
+from fairlead.spec.card_numbers import mask_card_numbers
 from fairlead.spec.outcomes import Verdict
 
 _LONGEST_QUOTE = 200
@@ -88,7 +89,8 @@ def shorten(text: str) -> str:
 
 
 def mask(text: str, connection: Connection) -> str:
-    """Mask the connection's credentials in what a vendor says: some quote them, as they are or as they were sent."""
+    """Mask the connection's credentials, and card numbers, in what a vendor says: some quote what they were sent."""
+    text = mask_card_numbers(text)
     signed = sign(Request.get("/"), connection.provider.auth, connection.credentials)
     values = {value.rpartition(" ")[2] for _, value in (*signed.query, *signed.headers)}  # without 'Bearer' or 'Basic'
     told = {each.name for each in connection.provider.credentials if not each.is_secret}  # a region says where to look

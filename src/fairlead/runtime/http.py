@@ -29,6 +29,7 @@ from fairlead.runtime.packing import unpack_arguments
 from fairlead.runtime.pages import iter_pages, open_pager
 from fairlead.runtime.plain_record import Decoded, record_plain
 from fairlead.runtime.rows import Asked
+from fairlead.runtime.screen import screened
 from fairlead.runtime.transfer import OnTransfer, Transfer
 from fairlead.runtime.upload import upload
 from fairlead.runtime.wanted import BackgroundOptions, CallOptions, LaterOptions, LedgerOptions, Wanted
@@ -333,7 +334,8 @@ class HttpFacade:
         return answer if model is None else answer.value
 
     def _wanted(self, request: Request, model: Any, cache: HttpCache | None) -> Wanted:
-        """Describe the call that sends one request."""
+        """Describe the call that sends one request, once it is seen to hold no card number."""
+        request = screened(request, self.connection)
         shape = None if model is None else shape_named(model, self.connection)
         read = _as_it_is if shape is None else partial(_read, shape=shape)
         join = None if request.is_streamed else join_plain(self.connection, request, None if shape is None else read)
