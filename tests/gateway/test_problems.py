@@ -63,6 +63,7 @@ STATUSES = {
     errors.NotFoundError: 404,
     errors.ConflictError: 409,
     errors.InvalidRequestError: 422,
+    errors.DeclinedError: 402,
     errors.ThrottledError: 503,
     errors.QuotaExhaustedError: 503,
     errors.UnavailableError: 503,

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, assert_type
 
 from fairlead import Effect, Fairlead, FairleadError, Money, Outcome, Ref, ResponseMapping, Secret, sync
+from fairlead.capabilities.payments.payment import NewPayment, Payment, Refund
 from fairlead.capabilities.recipes import Ingredient, Nutrient, Nutrition, Recipe
+from fairlead.capabilities.subscriptions.subscription import Subscription
 from fairlead.config.read import parse_settings, read_settings
 from fairlead.config.settings import Settings
 from fairlead.model.attempt import Attempt
@@ -164,6 +166,25 @@ async def background(fl: Fairlead) -> None:
     assert_type(await fl.calls.cancel(posted.id), bool)
     await fl.http("acme").post("/things", run_at=1.0)  # type: ignore[call-overload]
     await fl.http("acme").post("/things", model=Money, background=True)  # type: ignore[call-overload]
+
+
+async def payments(fl: Fairlead) -> None:
+    wanted = NewPayment(amount=Money.of("10.50", "EUR"), methods=(Ref.parse("one:pm_1"),))
+    assert_type(await fl.payments.create(wanted, idempotency_key="order-7"), Payment)
+    assert_type(await fl.payments.create(wanted, background=True), BackgroundCall[Payment])
+    assert_type(await fl.payments.refund("one:p_1", amount=Money(100, "EUR")), Refund)
+    assert_type(await fl.subscriptions.create("ada", "premium", customer="one:c_1"), Subscription)
+    assert_type(await fl.subscriptions.is_active("ada", "premium"), bool)
+    await fl.payments.create(wanted, captrue=False)  # type: ignore[call-overload]
+
+
+def blocking_payments(fl: sync.Fairlead) -> None:
+    wanted = NewPayment(amount=Money.of("10.50", "EUR"))
+    assert_type(fl.payments.create(wanted, idempotency_key="order-7"), Payment)
+    assert_type(fl.payments.create(wanted, background=True), BackgroundCall[Payment])
+    assert_type(fl.payments.fetch("one:p_1", deadline_s=2.0), Payment)
+    assert_type(fl.subscriptions.is_active("ada", "premium"), bool)
+    fl.payments.fetch(7)  # type: ignore[arg-type]
 
 
 def progress(progress: BulkProgress) -> None:

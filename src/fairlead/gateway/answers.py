@@ -109,7 +109,15 @@ def render_error(error: errors.FairleadError) -> Response:
         connection=error.connection,
         operation=error.operation,
         attempts=error.attempts,
+        **_decline_of(error),
     )
+
+
+def _decline_of(error: errors.FairleadError) -> dict[str, str | None]:
+    """Return why a payment was refused, and who should act."""
+    if not isinstance(error, errors.DeclinedError):
+        return {}
+    return {"decline": error.decline, "actor": error.actor, "vendor_code": error.vendor_code}
 
 
 def render_problem(

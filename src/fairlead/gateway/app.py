@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fairlead.errors import FairleadError
-from fairlead.gateway import cache, calls, email, events, health, recipes, webhooks
+from fairlead.gateway import cache, calls, email, events, health, payments, recipes, subscriptions, webhooks
 from fairlead.gateway.access import Access
 from fairlead.gateway.answers import render_error, render_problem
 from fairlead.gateway.proxy import Proxy
@@ -37,7 +37,16 @@ class Gateway(Inlet):
 def build_app(fl: Fairlead, metrics: Metrics, *, keys: Sequence[Secret] | None) -> Gateway:
     """Return the application. Without `keys` it is open to everybody: for demonstrations on loopback."""
     app = Gateway(
-        routes=[*health.ROUTES, *recipes.ROUTES, *calls.ROUTES, *email.ROUTES, *cache.ROUTES, *events.ROUTES],
+        routes=[
+            *health.ROUTES,
+            *recipes.ROUTES,
+            *calls.ROUTES,
+            *email.ROUTES,
+            *cache.ROUTES,
+            *events.ROUTES,
+            *payments.ROUTES,
+            *subscriptions.ROUTES,
+        ],
         middleware=[] if keys is None else [Middleware(Access, keys=keys)],
         exception_handlers=_HANDLERS,
         lifespan=_closing,

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
-
-import msgspec
 
 from fairlead.capabilities.email_fields import read_list, write_message
 from fairlead.errors import InvalidArgumentError
 from fairlead.model.answer import Answer
 from fairlead.model.call import Ref
 from fairlead.model.suggest import suggest
+from fairlead.runtime import named_payments
 from fairlead.runtime.email import ON_UNKNOWN
 from fairlead.runtime.fairlead import Fairlead
+from fairlead.runtime.named import Named, Words
 from fairlead.runtime.wanted import CallOptions
-
-Words = Mapping[str, str]
-
-
-class Named(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation by its name: the words it takes (a `!` marks those it must have), and how it is called."""
-
-    words: Mapping[str, str]
-    run: Callable[[Fairlead, Words, CallOptions], Awaitable[Any]]
 
 
 def _search(fl: Fairlead, words: Words, options: CallOptions) -> Awaitable[Any]:
@@ -100,6 +91,7 @@ OPERATIONS: Mapping[str, Named] = {
         words={"connection!": "the connection's name", "path!": "the path, beginning with /"},
         run=lambda fl, words, options: fl.http(words["connection"]).get(words["path"], **options),
     ),
+    **named_payments.OPERATIONS,
 }
 
 

@@ -33,6 +33,7 @@ from fairlead.sync.calls import BackgroundCalls
 from fairlead.sync.email import EmailFacade, Suppressions
 from fairlead.sync.http import HttpFacade
 from fairlead.sync.loop import BACKGROUND
+from fairlead.sync.payments import PaymentsFacade, SubscriptionsFacade
 from fairlead.sync.recipes import RecipesFacade
 from fairlead.sync.webhooks import WebhooksFacade
 
@@ -41,7 +42,9 @@ __all__ = [
     "EmailFacade",
     "Fairlead",
     "HttpFacade",
+    "PaymentsFacade",
     "RecipesFacade",
+    "SubscriptionsFacade",
     "Suppressions",
     "WebhooksFacade",
 ]
@@ -125,6 +128,16 @@ class Fairlead:
     def email(self) -> EmailFacade:
         """Email: send it once, whoever carries it, and ask what became of it."""
         return EmailFacade(self._fl.email, self)
+
+    @property
+    def payments(self) -> PaymentsFacade:
+        """Payments: money taken once and given back, by whichever processor serves."""
+        return PaymentsFacade(self._fl.payments, self)
+
+    @property
+    def subscriptions(self) -> SubscriptionsFacade:
+        """Subscriptions: what somebody pays for again and again, and what they may do for it."""
+        return SubscriptionsFacade(self._fl.subscriptions, self)
 
     @property
     def suppressions(self) -> Suppressions:
