@@ -164,9 +164,9 @@ def _change(turn: Turn, held: Claim, what: str, value: object) -> bool:
 
 
 _FINISH = (
-    "UPDATE fairlead_jobs SET state = ?, result = ?, error = ?, run_at = coalesce(?, run_at), finished_at = ?, "  # noqa: S608
-    "failures = failures + ?, mark = coalesce(?, mark), owner = NULL, lease_until = NULL "
-    f"WHERE {_HELD} RETURNING kind, source, name, subject, position"
+    f"UPDATE fairlead_jobs SET state = ?, result = ?, error = {_MAYBE}, run_at = coalesce({_MAYBE}, run_at), "  # noqa: S608
+    f"finished_at = {_MAYBE}, failures = failures + ?, mark = CASE WHEN ? THEN mark ELSE ? END, owner = NULL, "
+    f"lease_until = NULL WHERE {_HELD} RETURNING kind, source, name, subject, position"
 )
 
 
@@ -181,12 +181,13 @@ def finish(turn: Turn, ending: Ending) -> bool:
         _FINISH,
         (
             int(state),
-            ending.result,
-            ending.error,
-            None if state.is_over else ending.run_at,
-            turn.now if state.is_over else None,
+            bytearray(ending.result),
+            _NOTHING if ending.error is None else ending.error,
+            _NOTHING if state.is_over else ending.run_at,
+            turn.now if state.is_over else _NOTHING,
             int(ending.has_failed),
-            ending.mark,
+            int(ending.mark is None),
+            bytearray(ending.mark or b""),
             held.id,
             held.owner,
             held.generation,
