@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from harness import Limit, Sheet, in_turn
-from proxy import running
+from proxy import cpu_s, running
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from postgres_server import running as running_postgres  # a server of its own, as the tests have one
@@ -61,6 +61,13 @@ end
 """
 
 
+class Gateway(NamedTuple):
+    """What is delivered to: its address, and its process."""
+
+    url: str
+    pid: int
+
+
 class Vendor(NamedTuple):
     """What sends deliveries, with a file of them for each round."""
 
@@ -68,18 +75,20 @@ class Vendor(NamedTuple):
     home: Path
     numbers: Iterator[int]
 
-    def send(self, url: str, *, brings_events: bool) -> float:
-        """Deliver for a second; return how many were acknowledged in one."""
+    def send(self, gateway: Gateway, spent_us: list[float], *, brings_events: bool) -> float:
+        """Deliver for a second; return how many were acknowledged in one, and note the CPU time that each has cost."""
         deliveries = self.home / "deliveries"
         with deliveries.open("w") as file:
             file.writelines(self._line(brings_events=brings_events) for _ in range(_MOST))
-        command = [self.wrk, "-t1", f"-c{AT_ONCE}", "-d1s", "-s", str(self.home / "send.lua"), url]
+        command = [self.wrk, "-t1", f"-c{AT_ONCE}", "-d1s", "-s", str(self.home / "send.lua"), gateway.url]
         command += ["--", str(deliveries)]
+        before = cpu_s(gateway.pid)
         told = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603  # our own
-        found = re.search(r"Requests/sec:\s+([\d.]+)", told)
+        found = re.search(r"(\d+) requests in .*Requests/sec:\s+([\d.]+)", told, re.DOTALL)
         if found is None or "Non-2xx" in told or "Socket errors" in told:
             sys.exit(f"The deliveries did not go through:\n{told}")
-        return float(found[1])
+        spent_us.append((cpu_s(gateway.pid) - before) / int(found[1]) * 1e6)
+        return float(found[2])
 
     def _line(self, *, brings_events: bool) -> str:
         number = next(self.numbers)
@@ -106,27 +115,33 @@ def measure(sheet: Sheet) -> None:
         url = stack.enter_context(running_postgres(is_durable=True)).new_url()
         sqlite = stack.enter_context(run_gateway(home / "sqlite", str(home / "jobs.db")))
         postgres = stack.enter_context(run_gateway(home / "postgres", url))
+        spent_us: dict[str, list[float]] = {"answered": [], "sqlite": [], "postgres": []}
         found = in_turn(
             sheet.pick(9, quick=1),
             {
-                "answered": lambda: vendor.send(sqlite, brings_events=False),
-                "sqlite": lambda: vendor.send(sqlite, brings_events=True),
-                "postgres": lambda: vendor.send(postgres, brings_events=True),
+                "answered": lambda: vendor.send(sqlite, spent_us["answered"], brings_events=False),
+                "sqlite": lambda: vendor.send(sqlite, spent_us["sqlite"], brings_events=True),
+                "postgres": lambda: vendor.send(postgres, spent_us["postgres"], brings_events=True),
             },
         )
+    answered_us, sqlite_us, postgres_us = (each[1:] for each in spent_us.values())
     sheet.row("answered without storing", found["answered"], "deliveries/s", digits=0)
+    sheet.row("  CPU time of each", answered_us, "us", digits=0)
     sheet.row("SQLite, synchronous=FULL", found["sqlite"], "deliveries/s", RATE, digits=0)
+    sheet.row("  CPU time of each", sqlite_us, "us", digits=0)
     sheet.ratio("SQLite to answering without storing", found["sqlite"], found["answered"], SHARE)
+    sheet.ratio("  by CPU time, which neighbours disturb least", answered_us, sqlite_us)
     sheet.row("PostgreSQL, fsync on", found["postgres"], "deliveries/s", RATE_POSTGRES, digits=0)
+    sheet.row("  CPU time of each, without the database's", postgres_us, "us", digits=0)
 
 
 @contextmanager
-def run_gateway(home: Path, store: str) -> Iterator[str]:
-    """Run `fairlead serve` over a store; yield the address that the vendor calls."""
+def run_gateway(home: Path, store: str) -> Iterator[Gateway]:
+    """Run `fairlead serve` over a store; yield what the vendor calls."""
     home.mkdir()
     home.joinpath("fairlead.toml").write_text(CONFIG.format(url=store))
     command = [sys.executable, "-m", "fairlead", "serve", "--port", "0", "--json"]
     variables = {"KEY": "k", "SECRET": SECRET, "PYTHONPATH": str(ROOT / "tests" / "vendors")}
     with running(command, home, variables, is_heard=True) as process:
         assert process.stdout is not None  # noqa: S101  # it was asked for
-        yield f"{json.loads(process.stdout.readline())['url']}/webhooks/shop"
+        yield Gateway(f"{json.loads(process.stdout.readline())['url']}/webhooks/shop", process.pid)

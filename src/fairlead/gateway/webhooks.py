@@ -33,8 +33,7 @@ class Webhooks:
             exchange.is_kept = False
         length = len(reply.body)
         exchange.begin(reply.status, written((*reply.headers, ("content-length", str(length))), _BARE), length)
-        exchange.write(reply.body)
-        exchange.end()
+        exchange.end(reply.body)
 
     async def _take(self, name: str, exchange: Exchange) -> Reply:
         settings = self._fl.settings.webhooks

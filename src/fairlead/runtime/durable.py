@@ -79,9 +79,9 @@ class Durable:
             lookups=Lookups(open_origin, ports.clock.monotonic),
             rejects=self._rejects,
             consequences=Consequences(self.store, settle),
-            wake=self.wake,
+            wake=self._wake_for_events,
         )
-        self.webhooks = WebhooksFacade(self.store, self.inbox, ports.clock, wake=self.wake)
+        self.webhooks = WebhooksFacade(self.store, self.inbox, ports.clock, wake=self._wake_for_events)
 
     @property
     def is_wanted(self) -> bool:
@@ -123,6 +123,11 @@ class Durable:
         self.start()
         for worker in self._workers:
             worker.wake()
+
+    def _wake_for_events(self) -> None:
+        """Events were added: the others have nothing to look for."""
+        self.start()
+        self._workers[0].wake()
 
     async def close(self) -> None:
         """Give what is under way some seconds to end, write down what is counted, and close the store."""

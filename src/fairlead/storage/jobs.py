@@ -4,7 +4,7 @@ A row *is* the job: what was accepted and what is still to be done with it are n
 Whoever claims a row holds it under a lease, and writes to it only while `Claim` is still the last one: the work of a
 dead process is taken over when its lease ends, and its late words change nothing.
 
-`tests/contract/test_job_store.py` is the suite that every driver passes.
+`tests/contract/test_job_*.py` are the suites that every driver passes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Jobs in one SQLite file, which several processes of a machine may share.
 
 Whatever is written while a commit is under way is committed by the next one, all together: a commit has to reach the
-disk, and costs the same for one as for hundreds. Each caller's part is a savepoint, so that one that fails takes no
-other with it. Nothing is returned before its commit is on the disk.
+disk, and costs the same for one as for hundreds. Where one caller's part fails, all is done again with a savepoint for
+each, so that it takes no other with it. Nothing is returned before its commit is on the disk.
 """
 
 from __future__ import annotations

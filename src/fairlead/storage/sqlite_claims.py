@@ -20,7 +20,18 @@ _ALL = ", ".join(COLUMNS)
 _OF_SUBJECT = "kind = ? AND source = ? AND subject = ?"
 _TAKE = (
     "UPDATE fairlead_jobs SET state = 1, parked = 0, generation = generation + 1, owner = ?, lease_until = ? "  # noqa: S608
-    f"WHERE id = ? RETURNING {_ALL}"
+    f"WHERE id = ? RETURNING {_ALL}, "
+    "(SELECT newest FROM fairlead_subjects AS s WHERE (s.kind, s.source, s.subject) = "
+    "(fairlead_jobs.kind, fairlead_jobs.source, fairlead_jobs.subject))"
+)
+_DUE_OF_SUBJECT = (
+    "SELECT id, position FROM fairlead_jobs INDEXED BY fairlead_jobs_open WHERE kind = ?1 AND source = ?2 "
+    "AND subject = ?3 AND state = 0 AND state < 2 AND parked = {} AND run_at <= ?4 ORDER BY position, id LIMIT 1"
+)
+# What is parked is due; where there is no position, it comes first.
+_HEAD = (
+    f"SELECT id, position FROM (SELECT * FROM ({_DUE_OF_SUBJECT.format(0)}) UNION ALL "  # noqa: S608  # our own words
+    f"SELECT * FROM ({_DUE_OF_SUBJECT.format(1)})) ORDER BY position, id LIMIT 1"
 )
 
 
@@ -28,7 +39,7 @@ def claim(turn: Turn, kinds: Sequence[str], owner: str, lease_s: float, limit: i
     """Take what is due, in the order in which it became due."""
     for kind in kinds:
         _take_back(turn, kind, limit)
-    taken: list[Job] = []
+    taken: dict[int, Job] = {}
     looks = 0
     while len(taken) < limit and looks < _MOST_LOOKS:
         due = _due(turn, kinds, max(limit - len(taken), 16))
@@ -38,11 +49,13 @@ def claim(turn: Turn, kinds: Sequence[str], owner: str, lease_s: float, limit: i
         for identifier, kind, source, subject, _ in due:
             if len(taken) == limit:
                 break
+            if identifier in taken:  # before others of its subject
+                continue
             first = identifier if subject is None else _choose(turn, identifier, (kind, source, subject))
             if first is not None:
-                row = turn.db.execute(_TAKE, (owner, turn.now + lease_s, first)).fetchone()
-                taken.append(with_newest(turn, read_job(row)))
-    return taken
+                *row, newest = turn.db.execute(_TAKE, (owner, turn.now + lease_s, first)).fetchone()
+                taken[first] = read_job(row, newest)
+    return list(taken.values())
 
 
 def _due(turn: Turn, kinds: Sequence[str], most: int) -> list[tuple[int, str, str, str | None, float]]:
@@ -61,9 +74,6 @@ def _choose(turn: Turn, identifier: int, subject: tuple[str, str, str]) -> int |
 
     Something must be left that will lift what is parked: one that runs, or that is about to.
     """
-    (state,) = turn.db.execute("SELECT state FROM fairlead_jobs WHERE id = ?", (identifier,)).fetchone()
-    if state != JobState.WAITING:  # begun in this turn already, before others of its subject
-        return None
     first = None
     if not is_running(turn, subject):
         head = head_of(turn, subject)
@@ -83,13 +93,9 @@ def is_running(turn: Turn, subject: tuple[Any, ...]) -> bool:
 
 
 def head_of(turn: Turn, subject: tuple[Any, ...]) -> tuple[int, int | None] | None:
-    """Return the id and the position of what is due first of a subject: what is parked is due."""
-    sql = (
-        "SELECT id, position FROM fairlead_jobs INDEXED BY fairlead_jobs_open "  # noqa: S608
-        f"WHERE {_OF_SUBJECT} AND state = 0 AND state < 2 AND parked = ? AND run_at <= ? ORDER BY position, id LIMIT 1"
-    )
-    heads = [row for parked in (0, 1) if (row := turn.db.execute(sql, (*subject, parked, turn.now)).fetchone())]
-    return min(heads, key=lambda head: (head[1] is not None, head[1] or 0, head[0]), default=None)
+    """Return the id and the position of what is due first of a subject."""
+    head: tuple[int, int | None] | None = turn.db.execute(_HEAD, (*subject, turn.now)).fetchone()
+    return head
 
 
 def with_newest(turn: Turn, job: Job) -> Job:

@@ -7,6 +7,7 @@ corrupted (https://www.sqlite.org/wal.html#walresetbug).
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -134,8 +135,7 @@ class SqliteFile:
                 yield text
                 text = ""
 
-    @contextmanager
-    def turn(self, connection: Any) -> Iterator[None]:
+    def begin(self, connection: Any) -> None:
         """Begin a transaction that writes, one process after the other.
 
         A process that always has something to write would begin again before others notice that it has ended. So
@@ -144,7 +144,6 @@ class SqliteFile:
         with self._doorway() as tries:
             while not self._begin(connection):
                 next(tries)
-        yield
 
     def _begin(self, connection: Any) -> bool:
         try:
@@ -161,7 +160,8 @@ class SqliteFile:
         if _FCNTL is None:
             yield tries
             return
-        with Path(f"{self.path}-turn").open("ab") as door:
+        door = os.open(f"{self.path}-turn", os.O_WRONLY | os.O_CREAT, 0o666)
+        try:
             while True:
                 try:
                     _FCNTL.flock(door, _FCNTL.LOCK_EX | _FCNTL.LOCK_NB)
@@ -170,6 +170,8 @@ class SqliteFile:
                 else:
                     break
             yield tries
+        finally:
+            os.close(door)
 
     def _tries(self) -> Iterator[None]:
         for _ in range(int(self._locked_s / _TRY_S)):

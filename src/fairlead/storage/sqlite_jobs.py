@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from fairlead.errors import InvalidArgumentError
 from fairlead.storage.job_rows import (
     COLUMNS,
@@ -25,7 +27,18 @@ _NEW = (
     "id, kind, source, name, state, key, fingerprint, subject, position, created_at, run_at, generation, owner, "
     "lease_until, payload"
 )
-_INSERT = f"INSERT INTO fairlead_jobs ({_NEW}) VALUES ({', '.join('?' * 15)})"  # noqa: S608  # our own words
+# For each None and each bytes Python's binding looks for an adapter, a microsecond long, and for a bytearray it does
+# not. So what is missing is bound as an empty one, which no text and no number is equal to.
+_NOTHING = bytearray()
+_MAYBE = "nullif(?, x'')"
+_VALUES = f"(?, ?, ?, ?, ?, {_MAYBE}, ?, {_MAYBE}, {_MAYBE}, ?, ?, ?, {_MAYBE}, {_MAYBE}, ?)"
+_ROWS, _MOST_ROWS = 8, 64
+#: By how many rows are written at once.
+_INSERTS = {
+    size: f"INSERT INTO fairlead_jobs ({_NEW}) VALUES {', '.join([_VALUES] * size)} "  # noqa: S608  # our own words
+    "ON CONFLICT (kind, key, source) WHERE key IS NOT NULL DO NOTHING"
+    for size in (*range(1, _ROWS), *range(_ROWS, _MOST_ROWS + 1, _ROWS))
+}
 _BY_KEY = f"SELECT {_ALL} FROM fairlead_jobs WHERE kind = ? AND key = ? AND source = ?"  # noqa: S608
 _HELD = "id = ? AND owner = ? AND generation = ? AND state = 1"
 _DIALECT = Dialect(
@@ -44,40 +57,55 @@ def add(turn: Turn, jobs: Sequence[NewJob]) -> list[Added]:
     (last,) = turn.db.execute(
         "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'fairlead_jobs'"
     ).fetchone()
-    here: dict[tuple[str, str, str], Job] = {}
+    kept = 0
     rows: list[tuple[Any, ...]] = []
     added = []
-    for new in jobs:
-        known = _known(turn, new, here)
-        turn.count(new.kind, new.source, new.name, "repeated" if known else "added")
-        if known:
-            added.append(Added(job=known, is_new=False))
-            continue
-        last += 1
+    for identifier, new in enumerate(jobs, last + 1):
         begins = new.owner is not None
         if begins and new.subject is not None:  # those before it must be there to be seen
-            turn.db.executemany(_INSERT, rows)
+            kept += _insert(turn, rows)
             rows.clear()
             begins = _is_next(turn, new)
-        job = begin_job(new, last, turn.now, begins=begins)
+        job = begin_job(new, identifier, turn.now, begins=begins)
         if begins:
             job = with_newest(turn, job)
-        if new.key is not None:
-            here[new.kind, new.source, new.key] = job
         rows.append(_row(job))
         added.append(Added(job=job, is_new=True))
-    turn.db.executemany(_INSERT, rows)
+    kept += _insert(turn, rows)
+    if kept < len(jobs):
+        added = _with_known(turn, added)
+    for what, some in (("added", True), ("repeated", False)):
+        turn.count_all(what, ((one.job.kind, one.job.source, one.job.name) for one in added if one.is_new is some))
     return added
 
 
-def _known(turn: Turn, new: NewJob, here: Mapping[tuple[str, str, str], Job]) -> Job | None:
-    if new.key is None:
-        return None
-    known = here.get((new.kind, new.source, new.key))
-    if known is None:
-        row = turn.db.execute(_BY_KEY, (new.kind, new.key, new.source)).fetchone()
-        known = read_job(row) if row else None
-    return known
+def _insert(turn: Turn, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Write rows, but for those whose key is there; return how many were written.
+
+    Several times for each statement Python's lock is let go, and fought for: with one for each row, that is what it
+    costs. A prepared one takes room as its rows do, so there is not one for every number of them.
+    """
+    kept = start = 0
+    while start < len(rows):
+        left = min(len(rows) - start, _MOST_ROWS)
+        size = left - left % _ROWS or left
+        values = [value for row in rows[start : start + size] for value in row]
+        kept += turn.db.execute(_INSERTS[size], values).rowcount
+        start += size
+    return kept
+
+
+def _with_known(turn: Turn, added: Sequence[Added]) -> list[Added]:
+    """Return what became of jobs of which some were not written, with those in their place that have their keys."""
+    (written,) = turn.db.execute(
+        "SELECT json_group_array(id) FROM fairlead_jobs WHERE id >= ?", (added[0].job.id,)
+    ).fetchone()
+    new = set(msgspec.json.decode(written))
+    return [one if one.job.id in new else Added(job=_known(turn, one.job), is_new=False) for one in added]
+
+
+def _known(turn: Turn, job: Job) -> Job:
+    return read_job(turn.db.execute(_BY_KEY, (job.kind, job.key, job.source)).fetchone())
 
 
 def _row(job: Job) -> tuple[Any, ...]:
@@ -87,16 +115,16 @@ def _row(job: Job) -> tuple[Any, ...]:
         job.source,
         job.name,
         int(job.state),
-        job.key,
-        job.fingerprint,
-        job.subject,
-        job.position,
+        _NOTHING if job.key is None else job.key,
+        bytearray(job.fingerprint),
+        _NOTHING if job.subject is None else job.subject,
+        _NOTHING if job.position is None else job.position,
         job.created_at,
         job.run_at,
         job.generation,
-        job.owner,
-        job.lease_until,
-        job.payload,
+        _NOTHING if job.owner is None else job.owner,
+        _NOTHING if job.lease_until is None else job.lease_until,
+        bytearray(job.payload),
     )
 
 
@@ -136,9 +164,9 @@ def _change(turn: Turn, held: Claim, what: str, value: object) -> bool:
 
 
 _FINISH = (
-    "UPDATE fairlead_jobs SET state = ?, result = ?, error = ?, run_at = coalesce(?, run_at), finished_at = ?, "  # noqa: S608
-    "failures = failures + ?, mark = coalesce(?, mark), owner = NULL, lease_until = NULL "
-    f"WHERE {_HELD} RETURNING kind, source, name, subject, position"
+    f"UPDATE fairlead_jobs SET state = ?, result = ?, error = {_MAYBE}, run_at = coalesce({_MAYBE}, run_at), "  # noqa: S608
+    f"finished_at = {_MAYBE}, failures = failures + ?, mark = CASE WHEN ? THEN mark ELSE ? END, owner = NULL, "
+    f"lease_until = NULL WHERE {_HELD} RETURNING kind, source, name, subject, position"
 )
 
 
@@ -153,12 +181,13 @@ def finish(turn: Turn, ending: Ending) -> bool:
         _FINISH,
         (
             int(state),
-            ending.result,
-            ending.error,
-            None if state.is_over else ending.run_at,
-            turn.now if state.is_over else None,
+            bytearray(ending.result),
+            _NOTHING if ending.error is None else ending.error,
+            _NOTHING if state.is_over else ending.run_at,
+            turn.now if state.is_over else _NOTHING,
             int(ending.has_failed),
-            ending.mark,
+            int(ending.mark is None),
+            bytearray(ending.mark or b""),
             held.id,
             held.owner,
             held.generation,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from fairlead.storage.job_rows import hour_of
@@ -22,10 +23,15 @@ class Turn:
         """Count one."""
         self.tallies[kind, hour_of(self.now), source, name, what] += 1
 
-    def write_tallies(self, tallies: Tallies) -> None:
+    def count_all(self, what: str, whose: Iterable[tuple[str, str, str]]) -> None:
+        """Count one for each kind, source and name."""
+        for (kind, source, name), count in Counter(whose).items():
+            self.tallies[kind, hour_of(self.now), source, name, what] += count
+
+    def write_tallies(self) -> None:
         """Write down what was counted."""
         self.db.executemany(
             "INSERT INTO fairlead_tallies (kind, hour, source, name, what, count) VALUES (?, ?, ?, ?, ?, ?) "
             "ON CONFLICT DO UPDATE SET count = count + excluded.count",
-            [(*key, count) for key, count in sorted(tallies.items())],
+            [(*key, count) for key, count in sorted(self.tallies.items())],
         )

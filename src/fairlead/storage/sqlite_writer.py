@@ -6,10 +6,9 @@ as soon as the file is.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
+from itertools import islice
 from typing import Any
 
 from fairlead.errors import StorageError
@@ -17,7 +16,7 @@ from fairlead.storage import sqlite_jobs
 from fairlead.storage.jobs import NewJob
 from fairlead.storage.lane import Task
 from fairlead.storage.sqlite_file import Now, SqliteFile, refuse
-from fairlead.storage.sqlite_turn import Tallies, Turn
+from fairlead.storage.sqlite_turn import Turn
 
 
 class Write:
@@ -66,8 +65,7 @@ class Writer:
                     (task.result,) = self._db.execute("PRAGMA data_version").fetchone()
             writes = [task for task in tasks if not task.work.is_look]
             if writes:
-                with self._file.turn(self._db):
-                    self._write(writes)
+                self._write(writes)
         except Exception as error:  # noqa: BLE001  # whatever it is: nothing was written, and all must hear of it
             self._give_up(tasks, error)
 
@@ -79,56 +77,49 @@ class Writer:
             task.error = self._file.explain(error) or StorageError(f"The file {self._file.path}: {error}.")
 
     def _write(self, tasks: Sequence[Task]) -> None:
-        turn = Turn(self._db, self._now())
-        tallies: Tallies = Counter()
-        adds = [task for task in tasks if task.work.jobs is not None]
-        merged = [new for task in adds for new in task.work.jobs]
-        if len(adds) > 1 and (added := self._try(turn, tallies, partial(sqlite_jobs.add, turn, merged))) is not None:
-            start = 0
-            for task in adds:
-                task.result = added[start : start + len(task.work.jobs)]
-                start += len(task.work.jobs)
-            adds = []
-        for task in adds:
-            self._do(turn, tallies, task, partial(sqlite_jobs.add, turn, task.work.jobs))
-        for task in tasks:
-            if task.work.work is not None:
-                self._do(turn, tallies, task, partial(task.work.work, turn))
-        turn.write_tallies(tallies)
+        """Do all of them in one go; where one cannot be done, begin again, each for itself."""
+        turn = self._begin()
+        try:
+            _do_all(turn, tasks)
+        except Exception as error:  # what a caller gave may be wrong in any way
+            if not self._is_its_own(error):
+                raise
+            self._db.execute("ROLLBACK")
+            turn = self._begin()
+            for task in tasks:
+                self._do(turn, task)
+        turn.write_tallies()
         self._db.execute("COMMIT")
 
-    def _try(self, turn: Turn, tallies: Tallies, work: Callable[[], Any]) -> Any:
-        """Do something within a savepoint; None where it cannot be done, and nothing is left of it."""
-        try:
-            return self._save(turn, tallies, work)
-        except Exception as error:  # what a caller gave may be wrong in any way
-            if not self._is_its_own(error):
-                raise
-            return None
+    def _begin(self) -> Turn:
+        self._file.begin(self._db)
+        return Turn(self._db, self._now())
 
-    def _do(self, turn: Turn, tallies: Tallies, task: Task, work: Callable[[], Any]) -> None:
-        try:
-            task.result = self._save(turn, tallies, work)
-        except Exception as error:  # what a caller gave may be wrong in any way
-            if not self._is_its_own(error):
-                raise
-            task.error = refuse(error)
-
-    def _save(self, turn: Turn, tallies: Tallies, work: Callable[[], Any]) -> Any:
+    def _do(self, turn: Turn, task: Task) -> None:
+        """Do one within a savepoint, so that nothing is left of it where it cannot be done."""
         self._db.execute("SAVEPOINT one")
-        turn.tallies = Counter()
+        before = turn.tallies.copy()
         try:
-            result = work()
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK TO one")
-                self._db.execute("RELEASE one")
-            raise
+            _do_all(turn, [task])
+        except Exception as error:  # what a caller gave may be wrong in any way
+            if not self._is_its_own(error):
+                raise
+            self._db.execute("ROLLBACK TO one")
+            turn.tallies = before
+            task.error = refuse(error)
         self._db.execute("RELEASE one")
-        if turn.tallies:
-            tallies.update(turn.tallies)
-        return result
 
     def _is_its_own(self, error: Exception) -> bool:
         """Whether the fault is in what was to be written, so that the others can be: the transaction still stands."""
         return self._file.explain(error) is None and self._db.in_transaction
+
+
+def _do_all(turn: Turn, tasks: Sequence[Task]) -> None:
+    """Do all of them; what is to be added is merged."""
+    adds = [task for task in tasks if task.work.jobs is not None]
+    added = iter(sqlite_jobs.add(turn, [new for task in adds for new in task.work.jobs]) if adds else ())
+    for task in adds:
+        task.result = list(islice(added, len(task.work.jobs)))
+    for task in tasks:
+        if task.work.work is not None:
+            task.result = task.work.work(turn)
