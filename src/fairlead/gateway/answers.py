@@ -45,6 +45,11 @@ STATUSES: tuple[tuple[type[errors.FairleadError], int], ...] = (
 )
 
 
+def render_json(content: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return something of our own as JSON."""
+    return Response(msgspec.json.encode(content), status, media_type="application/json", headers=headers)
+
+
 def render_answer(answer: Answer, *, headers: dict[str, str] | None = None) -> Response:
     """Return the content as JSON, and the report of the call as headers."""
     body = msgspec.json.encode(msgspec.structs.replace(answer, call=None))

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fairlead.errors import InvalidArgumentError
+from fairlead.gateway.answers import render_json
 
 # Of a body, in bytes: some thousand tags.
 _LONGEST = 256 * 1024
@@ -23,7 +24,7 @@ async def invalidate(request: Request) -> Response:
     """Forget the answers that have any of the tags; say how many were, in this process."""
     wanted = _read(await _body(request))
     forgotten = await request.app.state.fairlead.invalidate(*wanted.tags)
-    return Response(msgspec.json.encode({"forgotten": forgotten}), media_type="application/json")
+    return render_json({"forgotten": forgotten})
 
 
 async def _body(request: Request) -> bytes:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fairlead.errors import InvalidArgumentError
-from fairlead.gateway.answers import render_answer
+from fairlead.gateway.answers import render_answer, render_json
 from fairlead.gateway.veil import Veil
 from fairlead.gateway.wishes import read_wishes
 from fairlead.model.message import Request as Proxied
@@ -40,12 +40,12 @@ async def list_calls(request: Request) -> Response:
             )
         wanted["state"] = JobState[given["state"].upper()]
     wanted["limit"] = min(_MOST, parse_number(given.get("limit", "50"), "limit"))
-    return _json({"calls": await _calls(request).list(**wanted)})
+    return render_json({"calls": await _calls(request).list(**wanted)})
 
 
 async def get(request: Request) -> Response:
     """Answer how a call stands."""
-    return _json(await _calls(request).get(request.path_params["id"]))
+    return render_json(await _calls(request).get(request.path_params["id"]))
 
 
 async def answer(request: Request) -> Response:
@@ -67,12 +67,12 @@ async def answer(request: Request) -> Response:
 
 async def cancel(request: Request) -> Response:
     """Cancel a call; `cancelled` says whether it could be."""
-    return _json({"cancelled": await _calls(request).cancel(request.path_params["id"])})
+    return render_json({"cancelled": await _calls(request).cancel(request.path_params["id"])})
 
 
 async def retry(request: Request) -> Response:
     """Try a call again that was given up or cancelled."""
-    return _json({"retried": await _calls(request).retry(request.path_params["id"])})
+    return render_json({"retried": await _calls(request).retry(request.path_params["id"])})
 
 
 def render_accepted(call: BackgroundCall[Any]) -> Response:
@@ -80,7 +80,7 @@ def render_accepted(call: BackgroundCall[Any]) -> Response:
     headers = {
         "location": f"{CALLS}/{call.id}", "fairlead-call-id": call.id, "preference-applied": "respond-async"
     }  # fmt: skip
-    return _json(call, status=202, headers=headers)
+    return render_json(call, status=202, headers=headers)
 
 
 def wants_background(fields: Mapping[str, str]) -> bool:
@@ -106,10 +106,6 @@ def for_later(request: Proxied, connection: Connection) -> Proxied:
 def _calls(request: Request) -> BackgroundCalls:
     calls: BackgroundCalls = request.app.state.fairlead.calls
     return calls
-
-
-def _json(content: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(content), status, media_type="application/json", headers=dict(headers or {}))
 
 
 ROUTES = [

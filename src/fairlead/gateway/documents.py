@@ -50,11 +50,6 @@ def render(found: Any) -> Response:
     return render_accepted(found) if isinstance(found, BackgroundCall) else render_answer(found)
 
 
-def render_document(content: Any) -> Response:
-    """Answer with JSON."""
-    return Response(msgspec.json.encode(content), media_type="application/json")
-
-
 def fairlead_of(request: Request) -> Fairlead:
     """Return what the gateway makes its calls with."""
     fl: Fairlead = request.app.state.fairlead

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -14,12 +13,12 @@ from starlette.routing import Route
 from fairlead.capabilities.email import Attachment
 from fairlead.capabilities.email_fields import FIELDS, write_message
 from fairlead.errors import InvalidArgumentError
-from fairlead.gateway.answers import render_answer
+from fairlead.gateway.answers import render_answer, render_json
 from fairlead.gateway.calls import render_accepted, wants_background
+from fairlead.gateway.documents import fairlead_of
 from fairlead.gateway.wishes import read_wishes
 from fairlead.model.call import Ref
 from fairlead.runtime.by_name import parse_number, read_choice
-from fairlead.runtime.fairlead import Fairlead
 from fairlead.runtime.later import BackgroundCall
 from fairlead.runtime.suppressions import describe
 
@@ -84,7 +83,7 @@ async def send(request: Request) -> Response:
         "on_unknown": read_choice(given.on_unknown),
         "background": wants_background(request.headers),
     }
-    taken: Any = await _fairlead(request).email.send(write_message(fields), **options)
+    taken: Any = await fairlead_of(request).email.send(write_message(fields), **options)
     return render_accepted(taken) if isinstance(taken, BackgroundCall) else render_answer(taken)
 
 
@@ -92,7 +91,7 @@ async def status(request: Request) -> Response:
     """Answer with what the vendor that took a message says of it by now."""
     ref = Ref(request.path_params["connection"], request.path_params["id"])
     options = read_wishes(request.headers, has_key=request.app.state.has_keys)
-    return render_answer(await _fairlead(request).email.status(ref, **options))
+    return render_answer(await fairlead_of(request).email.status(ref, **options))
 
 
 async def list_suppressed(request: Request) -> Response:
@@ -100,31 +99,28 @@ async def list_suppressed(request: Request) -> Response:
     words = _words(request, "tenant", "limit", "before")
     limit = min(_MOST, parse_number(words.get("limit", "100"), "limit"))
     before = parse_number(words["before"], "before") if "before" in words else None
-    rows = await _fairlead(request).suppressions.list(tenant=words.get("tenant"), limit=limit + 1, before=before)
+    rows = await fairlead_of(request).suppressions.list(tenant=words.get("tenant"), limit=limit + 1, before=before)
     page, headers = rows[:limit], {}
     if len(rows) > limit:
         headers["link"] = f'<{SUPPRESSIONS}?{urlencode(words | {"before": str(page[-1].id)})}>; rel="next"'
-    return _json({"items": [describe(each) for each in page]}, headers=headers)
+    return render_json({"items": [describe(each) for each in page]}, headers=headers)
 
 
 async def suppress(request: Request) -> Response:
     """Put an address on the list: 201, or 200 where it is there already."""
     given = await _read(request, Listing, longest=_LONGEST_WORD)
-    is_new = await _fairlead(request).suppressions.add(
+    is_new = await fairlead_of(request).suppressions.add(
         given.email, reason=given.reason, tenant=given.tenant, detail=given.detail
     )
-    return _json({"added": is_new}, status=201 if is_new else 200)
+    return render_json({"added": is_new}, status=201 if is_new else 200)
 
 
 async def let_through(request: Request) -> Response:
     """Take an address off the list; `removed` says whether it was there."""
     tenant = _words(request, "tenant").get("tenant")
-    return _json({"removed": await _fairlead(request).suppressions.remove(request.path_params["email"], tenant=tenant)})
-
-
-def _fairlead(request: Request) -> Fairlead:
-    fl: Fairlead = request.app.state.fairlead
-    return fl
+    return render_json(
+        {"removed": await fairlead_of(request).suppressions.remove(request.path_params["email"], tenant=tenant)}
+    )
 
 
 async def _read(request: Request, kind: type[T], *, longest: int) -> T:
@@ -145,10 +141,6 @@ def _words(request: Request, *known: str) -> dict[str, str]:
     if odd:
         raise InvalidArgumentError(f"{min(odd)!r} is no word here.", hint=f"There are: {', '.join(known)}.")
     return words
-
-
-def _json(content: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(content), status, media_type="application/json", headers=dict(headers or {}))
 
 
 ROUTES = [

@@ -12,9 +12,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fairlead.errors import InvalidArgumentError
-from fairlead.gateway.answers import render_problem
+from fairlead.gateway.answers import render_json, render_problem
+from fairlead.gateway.documents import fairlead_of
 from fairlead.runtime.event_words import event_document, parse_filter, parse_hours, parse_id, parse_page
-from fairlead.runtime.fairlead import Fairlead
 
 EVENTS = "/v1/webhooks/events"
 # A filter is short.
@@ -23,53 +23,50 @@ _LONGEST_FILTER = 16 * 1024
 
 async def list_events(request: Request) -> Response:
     """Answer with events, newest first; `Link: rel="next"` (RFC 8288) leads to the next page."""
-    fl = _fairlead(request)
+    fl = fairlead_of(request)
     words = dict(request.query_params)
     asked = parse_page(words, now=fl.ports.clock.wall())
     found = await fl.webhooks.list(**(asked | {"limit": asked["limit"] + 1}))
     page, headers = found[: asked["limit"]], {}
     if len(found) > len(page):
         headers["link"] = f'<{EVENTS}?{urlencode(words | {"before": page[-1].id})}>; rel="next"'
-    return _answer({"items": [event_document(each) for each in page]}, headers=headers)
+    return render_json({"items": [event_document(each) for each in page]}, headers=headers)
 
 
 async def show_event(request: Request) -> Response:
     """Answer with one event, and what came."""
-    record = await _fairlead(request).webhooks.show(parse_id(request.path_params["id"]))
-    return _answer(event_document(record)) if record else _unknown_event()
+    record = await fairlead_of(request).webhooks.show(parse_id(request.path_params["id"]))
+    return render_json(event_document(record)) if record else _unknown_event()
 
 
 async def replay_event(request: Request) -> Response:
     """Have one event handled again, where it is over."""
-    webhooks, identifier = _fairlead(request).webhooks, parse_id(request.path_params["id"])
+    webhooks, identifier = fairlead_of(request).webhooks, parse_id(request.path_params["id"])
     if await webhooks.show(identifier) is None:
         return _unknown_event()
-    return _answer({"replayed": await webhooks.replay(identifier)}, 202)
+    return render_json({"replayed": await webhooks.replay(identifier)}, status=202)
 
 
 async def replay_events(request: Request) -> Response:
     """Have all events handled again that are over and fit the filter in the body."""
-    fl = _fairlead(request)
+    fl = fairlead_of(request)
     words = await _read_filter(request)
-    return _answer({"replayed": await fl.webhooks.replay(**parse_filter(words, now=fl.ports.clock.wall()))}, 202)
+    return render_json(
+        {"replayed": await fl.webhooks.replay(**parse_filter(words, now=fl.ports.clock.wall()))}, status=202
+    )
 
 
 async def list_rejects(request: Request) -> Response:
     """Answer with what was turned away, by hour and reason; what was counted just now is among it."""
-    fl = _fairlead(request)
+    fl = fairlead_of(request)
     asked = _read_period(request, "connection")
     await fl.inbox.settle()
-    return _answer({"items": await fl.webhooks.rejects(**asked)})
+    return render_json({"items": await fl.webhooks.rejects(**asked)})
 
 
 async def list_tallies(request: Request) -> Response:
     """Answer with how many events came and how they ended, by hour."""
-    return _answer({"items": await _fairlead(request).webhooks.tallies(**_read_period(request))})
-
-
-def _fairlead(request: Request) -> Fairlead:
-    fl: Fairlead = request.app.state.fairlead
-    return fl
+    return render_json({"items": await fairlead_of(request).webhooks.tallies(**_read_period(request))})
 
 
 async def _read_filter(request: Request) -> Mapping[str, str]:
@@ -95,10 +92,6 @@ def _read_period(request: Request, *more: str) -> dict[str, Any]:
         raise InvalidArgumentError(f"{min(odd)!r} is no word here.", hint=f"There are: {', '.join(('hours', *more))}.")
     hours = {"hours": parse_hours(words["hours"])} if "hours" in words else {}
     return hours | {name: words[name] for name in more if name in words}
-
-
-def _answer(content: Any, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(content), status, media_type="application/json", headers=headers)
 
 
 def _unknown_event() -> Response:

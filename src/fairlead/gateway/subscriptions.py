@@ -11,7 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fairlead.capabilities.subscriptions.subscription import Proration
-from fairlead.gateway.documents import acting, fairlead_of, read_document, reading, ref_of, render, render_document
+from fairlead.gateway.answers import render_json
+from fairlead.gateway.documents import acting, fairlead_of, read_document, reading, ref_of, render
 from fairlead.model.call import Ref
 from fairlead.runtime.subscriptions import SubscriptionsFacade
 
@@ -94,7 +95,7 @@ async def invoices(request: Request) -> Response:
 async def entitled(request: Request) -> Response:
     """Answer whether an account may do something, by which subscription, and how old that knowledge is."""
     account, entitlement = request.path_params["account"], request.path_params["entitlement"]
-    return render_document(await _subscriptions(request).check(account, entitlement))
+    return render_json(await _subscriptions(request).check(account, entitlement))
 
 
 def _now(request: Request) -> dict[str, Any]:
