@@ -11,20 +11,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from random import Random
-from urllib.parse import urlsplit
 
 import msgspec
 
 from fairlead.model.headers import Pairs
-from fairlead.model.message import Request, Response
+from fairlead.model.message import Response
 from fairlead.model.money import Money
-from fairlead.model.outcome import Effect
 from fairlead.model.ports import Clock
 from fairlead.testing.faults import Faults
+from fairlead.testing.post import posting
 from fairlead.testing.server import FakeServer
-from fairlead.transport.http import HttpOptions, HttpTransport
-
-_PATIENCE_S = 10.0
 
 
 class Moved(StrEnum):
@@ -158,22 +154,14 @@ class PaymentFake(FakeServer):
             waiting = [each for each in waiting if chance.random() >= lose_share]
             waiting += [each for each in waiting if chance.random() < repeat_share]
             chance.shuffle(waiting)
-        parts = urlsplit(url)
-        transport = HttpTransport(HttpOptions(base_url=f"{parts.scheme}://{parts.netloc}", allow_private=True))
         statuses: list[int] = []
-        try:
+        async with posting(url) as post:
             for each in waiting:
-                headers = self.sign(each, url)
-                request = Request(
-                    method="POST", path=parts.path or "/", effect=Effect.ONCE, headers=headers, body=each.body
-                )
-                answer = await transport.exchange(request, timeout_s=_PATIENCE_S)
+                answer = await post(self.sign(each, url), each.body)
                 status = answer.status if isinstance(answer, Response) else 0
                 statuses.append(status)
                 if not 200 <= status < 300 and each not in self.outbox:
                     self.outbox.append(each)
-        finally:
-            await transport.close()
         return statuses
 
     async def turn(self) -> None:

@@ -10,23 +10,18 @@ from collections.abc import Mapping, Sequence
 from email.utils import getaddresses
 from random import Random
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
 
 from fairlead.model.headers import Pairs
-from fairlead.model.message import Request, Response
-from fairlead.model.outcome import Effect
 from fairlead.model.ports import Clock
 from fairlead.testing.faults import Faults
+from fairlead.testing.post import post_notice
 from fairlead.testing.server import FakeServer
-from fairlead.transport.http import HttpOptions, HttpTransport
 
 #: Name and address, as they were written.
 Mailbox = tuple[str, str]
-
-_PATIENCE_S = 10.0
 
 
 class Enclosure(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,16 +142,7 @@ class MailFake(FakeServer):
         recipient = recipient or letter.recipients[0]
         self.happened.append((kind, letter, recipient))
         body, headers = self.notice(kind, letter, recipient)
-        parts = urlsplit(url)
-        transport = HttpTransport(HttpOptions(base_url=f"{parts.scheme}://{parts.netloc}", allow_private=True))
-        request = Request(method="POST", path=parts.path or "/", effect=Effect.ONCE, headers=headers, body=body)
-        try:
-            answer = await transport.exchange(request, timeout_s=_PATIENCE_S)
-        finally:
-            await transport.close()
-        if not isinstance(answer, Response):
-            raise ConnectionError(f"Nobody took the notice: {answer.failure}.")
-        return answer.status
+        return await post_notice(url, headers, body)
 
 
 def mailboxes(text: str | Sequence[str] | None) -> tuple[Mailbox, ...]:

@@ -11,20 +11,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import msgspec
 
 from fairlead.auth.sigv4 import verify_v4
 from fairlead.errors import SignatureError
-from fairlead.model.message import Request, Response
-from fairlead.model.outcome import Effect
 from fairlead.model.secret import Secret
 from fairlead.testing.exchange import FakeReply, FakeRequest
+from fairlead.testing.post import post_notice
 from fairlead.testing.sent_email import Refusal, SentEmail, read_content, rendered
 from fairlead.testing.server import FakeServer
 from fairlead.testing.topic import Topic
-from fairlead.transport.http import HttpOptions, HttpTransport
 
 _PATHS = {
     ("POST", "SendEmail"): re.compile("/v2/email/outbound-emails"),
@@ -56,7 +54,6 @@ _TOLD: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
     "Rendering Failure": ("failure", {"errorMessage": "Attribute 'name' is not present.", "templateName": "t"}, ""),
     "Subscription": ("subscription", {"contactList": "guests", "source": "UnsubscribeHeader"}, ""),
 }
-_PATIENCE_S = 10.0
 
 
 class SesFake(FakeServer):
@@ -295,17 +292,8 @@ class SesFake(FakeServer):
     async def tell(self, url: str, kind: str, email: SentEmail, recipient: str | None = None) -> int:
         """Send a notice to a URL; return the status of the answer. Raise `ConnectionError` where there is none."""
         body = self.notice(kind, email, recipient or email.recipients[0])
-        parts = urlsplit(url)
-        transport = HttpTransport(HttpOptions(base_url=f"{parts.scheme}://{parts.netloc}", allow_private=True))
         headers = (("content-type", "text/plain; charset=UTF-8"), ("x-amz-sns-message-type", "Notification"))
-        request = Request(method="POST", path=parts.path or "/", effect=Effect.ONCE, headers=headers, body=body)
-        try:
-            answer = await transport.exchange(request, timeout_s=_PATIENCE_S)
-        finally:
-            await transport.close()
-        if not isinstance(answer, Response):
-            raise ConnectionError(f"Nobody took the notice: {answer.failure}.")
-        return answer.status
+        return await post_notice(url, headers, body)
 
 
 def _failure(status: int, code: str, message: str) -> FakeReply:
