@@ -32,8 +32,13 @@ def select_ids(query: Query, states: Sequence[JobState], *, first: int = 2) -> t
     if not pieces:
         pieces.append("(SELECT 0::bigint AS id WHERE false)")
     sql = f"SELECT id FROM ({' UNION ALL '.join(pieces)}) AS u ORDER BY id DESC LIMIT ?::bigint"  # noqa: S608
+    return numbered(sql, first=first), [*values, query.limit]
+
+
+def numbered(sql: str, *, first: int = 1) -> str:
+    """Return a statement with its `?` as PostgreSQL has them: `$1`, `$2`."""
     numbers = count(first)
-    return sub(r"\?", lambda _: f"${next(numbers)}", sql), [*values, query.limit]
+    return sub(r"\?", lambda _: f"${next(numbers)}", sql)
 
 
 async def find(db: Any, schema: str, identifier: int) -> Job | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
-from re import sub
 from typing import Any
 
+from fairlead.storage.postgres_reads import numbered
 from fairlead.storage.postgres_turn import Turn, columns_of
-from fairlead.storage.snapshots import COLUMNS, Snapshot, Sought, read, statement
+from fairlead.storage.snapshots import Snapshot, Sought, read, statement, statement_of_one
 
 _PUT = """
 INSERT INTO {s}.snapshots AS s (kind, source, key, subject, position, due_at, body, changed_at)
@@ -37,13 +36,11 @@ async def put(turn: Turn, snapshots: Sequence[Snapshot]) -> list[bool]:
 
 async def find(db: Any, schema: str, kind: str, source: str, key: str) -> Snapshot | None:
     """Return one."""
-    sql = f"SELECT {', '.join(COLUMNS)} FROM {schema}.snapshots WHERE kind = $1 AND source = $2 AND key = $3"  # noqa: S608
-    rows = await db.fetch(sql, kind, source, key)
+    rows = await db.fetch(numbered(statement_of_one(f"{schema}.snapshots")), kind, source, key)
     return read(rows[0]) if rows else None
 
 
 async def seek(db: Any, schema: str, sought: Sought) -> list[Snapshot]:
     """Return what fits."""
     sql, values = statement(sought, f"{schema}.snapshots")
-    numbers = count(1)
-    return [read(row) for row in await db.fetch(sub(r"\?", lambda _: f"${next(numbers)}", sql), *values)]
+    return [read(row) for row in await db.fetch(numbered(sql), *values)]

@@ -33,13 +33,19 @@ class Sought(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 1000
 
 
+#: In the order of the rows of every statement here.
 COLUMNS = ("kind", "source", "key", "subject", "position", "due_at", "body", "changed_at")
-_ALL = ", ".join(COLUMNS)
+_SELECT = f"SELECT {', '.join(COLUMNS)} FROM"
+
+
+def statement_of_one(table: str) -> str:
+    """Return the statement that finds one by its kind, its source and its key, with `?` for them."""
+    return f"{_SELECT} {table} WHERE kind = ? AND source = ? AND key = ?"
 
 
 def statement(sought: Sought, table: str) -> tuple[str, list[object]]:
     """Return the statement that finds them, with `?` for its values."""
-    begin = f"SELECT {_ALL} FROM {table} WHERE kind = ? AND "  # noqa: S608  # our own words
+    begin = f"{_SELECT} {table} WHERE kind = ? AND "
     if sought.subject is not None:
         return f"{begin}subject = ? ORDER BY source, key LIMIT ?", [sought.kind, sought.subject, sought.limit]
     if sought.due_by is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fairlead.storage.snapshots import COLUMNS, Snapshot, Sought, read, statement
+from fairlead.storage.snapshots import Snapshot, Sought, read, statement, statement_of_one
 from fairlead.storage.sqlite_turn import Turn
 
 _PUT = (
@@ -27,8 +27,7 @@ def put(turn: Turn, snapshots: Sequence[Snapshot]) -> list[bool]:
 
 def find(db: Any, kind: str, source: str, key: str) -> Snapshot | None:
     """Return one."""
-    sql = f"SELECT {', '.join(COLUMNS)} FROM fairlead_snapshots WHERE kind = ? AND source = ? AND key = ?"  # noqa: S608
-    row = db.execute(sql, (kind, source, key)).fetchone()
+    row = db.execute(statement_of_one("fairlead_snapshots"), (kind, source, key)).fetchone()
     return read(row) if row else None
 
 
