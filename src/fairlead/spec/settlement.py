@@ -69,6 +69,10 @@ class Acting:
     #: Our name for the call, to be sent in the vendor's metadata where it has such a field; empty for a call without.
     reference: str = ""
 
+    def key(self, step: str) -> str | None:
+        """Return the idempotency key of a step; the same whenever the same call comes to it."""
+        return f"{self.reference}-{step}" if self.reference else None
+
 
 class Decision(Enum):
     """What follows from a look."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from fairlead.errors import InvalidArgumentError
+from fairlead.errors import InvalidArgumentError, UnsupportedFeatureError
 from fairlead.model.call import Ref
 from fairlead.model.money import Money
 from fairlead.spec.card_numbers import refuse_card_number
@@ -48,3 +48,8 @@ def check_refs(refs: Sequence[Ref], field: str) -> None:
     """Refuse card numbers in the place of tokens."""
     for ref in refs:
         refuse_card_number(ref.id, field)
+
+
+def lacking(what: str) -> UnsupportedFeatureError:
+    """Return the error for what a provider has not got."""
+    return UnsupportedFeatureError(f"This provider has no {what}.")

@@ -11,7 +11,7 @@ import msgspec
 from fairlead.capabilities.payments.checkout import Checkout, NewCheckout, NewPortal, Portal
 from fairlead.capabilities.payments.customer import Customer, KeptMethod, NewCustomer, NewMethod, PaymentMethods
 from fairlead.capabilities.payments.dispute import Dispute, DisputeQuery, Evidence
-from fairlead.capabilities.payments.fields import CALL_FIELD
+from fairlead.capabilities.payments.fields import CALL_FIELD, lacking
 from fairlead.capabilities.payments.movement import Movements, Period
 from fairlead.capabilities.payments.payment import NewPayment, NewRefund, Payment, PaymentQuery, Refund
 from fairlead.errors import UnsupportedFeatureError
@@ -93,10 +93,6 @@ class Payments(Acting):
         if lacking:
             raise UnsupportedFeatureError(f"This provider has no {', no '.join(lacking)}.")
 
-    def key(self, step: str) -> str | None:
-        """Return the idempotency key of a step; the same whenever the same call comes to it."""
-        return f"{self.reference}-{step}" if self.reference else None
-
     def marked(self, metadata: Mapping[str, str], **others: str | None) -> dict[str, str]:
         """Return metadata with our name for the call, and others that are not None."""
         ours = {CALL_FIELD: self.reference or None, **others}
@@ -106,91 +102,87 @@ class Payments(Acting):
 
     def create(self, payment: NewPayment) -> Operation[Payment]:
         """Make a payment, and confirm it where a method was given. Declined, it raises `DeclinedError`."""
-        raise _lacking("payments")
+        raise lacking("payments")
 
     def confirm(self, payment: str) -> Operation[Payment]:
         """Go on with a payment after the payer has done what was to be done."""
-        raise _lacking("confirmation")
+        raise lacking("confirmation")
 
     def capture(self, capture: Capture) -> Operation[Payment]:
         """Take money that is reserved."""
-        raise _lacking("captures")
+        raise lacking("captures")
 
     def cancel(self, payment: str) -> Operation[Payment]:
         """Let go of what is reserved, or of what was not paid yet."""
-        raise _lacking("cancellation")
+        raise lacking("cancellation")
 
     def refund(self, refund: NewRefund) -> Operation[Refund]:
         """Give money back. The payment is read first: what is more than was captured is refused here."""
-        raise _lacking("refunds")
+        raise lacking("refunds")
 
     def fetch(self, payment: str) -> Operation[Payment]:
         """Return a payment as it is now."""
-        raise _lacking("look-up of payments")
+        raise lacking("look-up of payments")
 
     def list(self, query: PaymentQuery) -> Operation[Page[Payment]]:
         """Return payments, newest first."""
-        raise _lacking("list of payments")
+        raise lacking("list of payments")
 
     def fetch_refund(self, refund: str) -> Operation[Refund]:
         """Return a refund as it is now."""
-        raise _lacking("look-up of refunds")
+        raise lacking("look-up of refunds")
 
     def create_customer(self, customer: NewCustomer) -> Operation[Customer]:
         """Let the vendor know of a customer."""
-        raise _lacking("customers")
+        raise lacking("customers")
 
     def fetch_customer(self, customer: str) -> Operation[Customer]:
         """Return a customer."""
-        raise _lacking("customers")
+        raise lacking("customers")
 
     def methods(self, customer: str) -> Operation[PaymentMethods]:
         """Return what a customer can be charged by."""
-        raise _lacking("list of methods")
+        raise lacking("list of methods")
 
     def keep_method(self, method: NewMethod) -> Operation[KeptMethod]:
         """Keep a token for a customer."""
-        raise _lacking("methods that are kept")
+        raise lacking("methods that are kept")
 
     def drop_method(self, method: str) -> Operation[Done]:
         """Forget a method."""
-        raise _lacking("methods that are kept")
+        raise lacking("methods that are kept")
 
     def disputes(self, query: DisputeQuery) -> Operation[Page[Dispute]]:
         """Return disputes, newest first."""
-        raise _lacking("list of disputes")
+        raise lacking("list of disputes")
 
     def fetch_dispute(self, dispute: str) -> Operation[Dispute]:
         """Return a dispute as it is now."""
-        raise _lacking("look-up of disputes")
+        raise lacking("look-up of disputes")
 
     def submit_evidence(self, evidence: Evidence) -> Operation[Dispute]:
         """Say what speaks for us. It is final."""
-        raise _lacking("evidence for disputes")
+        raise lacking("evidence for disputes")
 
     def accept_dispute(self, dispute: str) -> Operation[Dispute]:
         """Give in. It is final."""
-        raise _lacking("acceptance of disputes")
+        raise lacking("acceptance of disputes")
 
     def checkout(self, checkout: NewCheckout) -> Operation[Checkout]:
         """Make a page on which somebody pays or subscribes."""
-        raise _lacking("hosted pages for paying")
+        raise lacking("hosted pages for paying")
 
     def fetch_checkout(self, checkout: str) -> Operation[Checkout]:
         """Return such a page as it is now: with what came of it."""
-        raise _lacking("look-up of hosted pages")
+        raise lacking("look-up of hosted pages")
 
     def portal(self, portal: NewPortal) -> Operation[Portal]:
         """Make a page on which a customer looks after methods and subscriptions."""
-        raise _lacking("hosted pages for customers")
+        raise lacking("hosted pages for customers")
 
     def movements(self, period: Period) -> Operation[Movements]:
         """Return what moved in the balance."""
-        raise _lacking("list of what moved in the balance")
-
-
-def _lacking(what: str) -> UnsupportedFeatureError:
-    return UnsupportedFeatureError(f"This provider has no {what}.")
+        raise lacking("list of what moved in the balance")
 
 
 def extra_at(extra: Mapping[str, Mapping[str, Any]], connection: str) -> Mapping[str, Any]:

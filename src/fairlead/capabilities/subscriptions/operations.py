@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fairlead.capabilities.payments.fields import ACCOUNT_FIELD, CALL_FIELD
+from fairlead.capabilities.payments.fields import ACCOUNT_FIELD, CALL_FIELD, lacking
 from fairlead.capabilities.subscriptions.subscription import (
     Cancellation,
     Change,
@@ -15,7 +15,6 @@ from fairlead.capabilities.subscriptions.subscription import (
     Subscription,
     SubscriptionQuery,
 )
-from fairlead.errors import UnsupportedFeatureError
 from fairlead.model.operation import Operation
 from fairlead.model.outcome import Effect
 from fairlead.model.page import Page
@@ -38,10 +37,6 @@ class Subscriptions(Acting):
     def __init__(self, connection: str) -> None:
         self.connection = connection
 
-    def key(self, step: str) -> str | None:
-        """Return the idempotency key of a step; the same whenever the same call comes to it."""
-        return f"{self.reference}-{step}" if self.reference else None
-
     def marked(self, metadata: Mapping[str, str], account: str | None = None) -> dict[str, str]:
         """Return metadata with our name for the call, and the application's for whoever subscribes."""
         ours = {CALL_FIELD: self.reference or None, ACCOUNT_FIELD: account}
@@ -49,44 +44,40 @@ class Subscriptions(Acting):
 
     def create_price(self, price: NewPrice) -> Operation[Price]:
         """Let the vendor know of a price, with the product or plan that it needs around it."""
-        raise _lacking("prices")
+        raise lacking("prices")
 
     def fetch_price(self, price: str) -> Operation[Price]:
         """Return a price."""
-        raise _lacking("prices")
+        raise lacking("prices")
 
     def create(self, subscription: NewSubscription) -> Operation[Subscription]:
         """Make a subscription. Declined, it raises `DeclinedError`."""
-        raise _lacking("subscriptions")
+        raise lacking("subscriptions")
 
     def fetch(self, subscription: str) -> Operation[Subscription]:
         """Return a subscription as it is now."""
-        raise _lacking("look-up of subscriptions")
+        raise lacking("look-up of subscriptions")
 
     def list(self, query: SubscriptionQuery) -> Operation[Page[Subscription]]:
         """Return subscriptions."""
-        raise _lacking("list of subscriptions")
+        raise lacking("list of subscriptions")
 
     def change(self, change: Change) -> Operation[Subscription]:
         """Change the price or the quantity."""
-        raise _lacking("change of subscriptions")
+        raise lacking("change of subscriptions")
 
     def pause(self, subscription: str) -> Operation[Subscription]:
         """Charge nothing until it is resumed."""
-        raise _lacking("pause of subscriptions")
+        raise lacking("pause of subscriptions")
 
     def resume(self, subscription: str) -> Operation[Subscription]:
         """Go on after a pause."""
-        raise _lacking("pause of subscriptions")
+        raise lacking("pause of subscriptions")
 
     def cancel(self, cancellation: Cancellation) -> Operation[Subscription]:
         """End it."""
-        raise _lacking("cancellation")
+        raise lacking("cancellation")
 
     def invoices(self, subscription: str) -> Operation[Invoices]:
         """Return what was billed for a subscription."""
-        raise _lacking("list of invoices")
-
-
-def _lacking(what: str) -> UnsupportedFeatureError:
-    return UnsupportedFeatureError(f"This provider has no {what}.")
+        raise lacking("list of invoices")
