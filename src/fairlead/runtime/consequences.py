@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -21,7 +21,7 @@ from fairlead.storage.jobs import Added, JobStore, NewJob
 #: `BackgroundCalls.settle`.
 Settle = Callable[..., Awaitable[bool]]
 #: What events may be about that something follows from at once.
-_HEARD = frozenset({"email", "payments", "subscriptions"})
+_HEARD = frozenset({"email", "subscriptions"})
 # A message of which any of this is told was taken by its vendor.
 _FAMILY = "email."
 
@@ -37,11 +37,15 @@ NOTHING = Followed()
 
 
 class Consequences:
-    """Draws them. Only what a capability of the connection's provider is about is looked at."""
+    """Draws them. Only what a capability of the connection's provider is about is looked at.
 
-    def __init__(self, store: JobStore, settle: Settle) -> None:
+    `wake` is called when there may be something to be done beside the events.
+    """
+
+    def __init__(self, store: JobStore, settle: Settle, wake: Callable[[], None]) -> None:
         self._store = store
         self._settle = settle
+        self._wake = wake
 
     def draw(self, connection: Connection, notices: Sequence[Notice], *, now: float) -> Followed:
         """Return what follows from the notices of a verified delivery."""
@@ -53,16 +57,17 @@ class Consequences:
             with suppress(WebhookError):  # it is the vendor's all the same, and kept: nothing follows from it
                 event = webhooks.normalise(notice.type, notice.body)
                 known |= {} if event is None else {notice.key: event}
-        rows: dict[str | None, NewJob] = {}
-        for key, each in known.items():
-            row = suppression_of(each, connection.name, now=now) if "email" in capabilities else None
-            if "subscriptions" in capabilities:
-                row = row or look_at(each, connection.name, key, now=now)
-            rows |= {} if row is None else {row.key: row}
+        rows = {
+            (row.kind, row.key): row
+            for key, event in known.items()
+            for row in _rows_of(event, key, connection, now=now)
+        }
         return Followed(jobs=tuple(rows.values()), events=tuple(known.values()))
 
     async def follow(self, connection: str, followed: Followed, added: Sequence[Added]) -> None:
         """Do what could not be kept with the events themselves; they are on disk by now."""
+        if followed.jobs:
+            self._wake()
         await put_back(self._store, added)
         for event in followed.events:
             if event.call and event.subject and event.type.startswith(_FAMILY):
@@ -72,3 +77,12 @@ class Consequences:
                     await self._settle(
                         event.call, Outcome.DONE, evidence=event.type, value=receipt, served_by=connection
                     )
+
+
+def _rows_of(event: Event, key: str, connection: Connection, *, now: float) -> Iterator[NewJob]:
+    """Yield the rows that follow from an event: those that its connection's capabilities are about."""
+    capabilities = connection.provider.capabilities
+    if "email" in capabilities and (suppressed := suppression_of(event, connection.name, now=now)):
+        yield suppressed
+    if "subscriptions" in capabilities and (look := look_at(event, connection.name, key, now=now)):
+        yield look

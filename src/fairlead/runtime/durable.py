@@ -78,7 +78,7 @@ class Durable:
             find_connection=find_connection,
             lookups=Lookups(open_origin, ports.clock.monotonic),
             rejects=self._rejects,
-            consequences=Consequences(self.store, settle),
+            consequences=Consequences(self.store, settle, self.wake),
             wake=self._wake_for_events,
         )
         self.webhooks = WebhooksFacade(self.store, self.inbox, ports.clock, wake=self._wake_for_events)
@@ -125,7 +125,7 @@ class Durable:
             worker.wake()
 
     def _wake_for_events(self) -> None:
-        """Events were added: the others have nothing to look for."""
+        """Events were added: of what follows from them, its consequences tell."""
         self.start()
         self._workers[0].wake()
 

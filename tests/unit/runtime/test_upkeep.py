@@ -18,6 +18,7 @@ from fairlead.errors import NotFoundError, StorageError, UnavailableError
 from fairlead.model.call import Ref
 from fairlead.model.event import Event
 from fairlead.model.page import Page
+from fairlead.runtime.consequences import NOTHING, Consequences, Followed
 from fairlead.runtime.desk import Desk
 from fairlead.runtime.entitlements import REFRESH_S, Entitlements, holds_until
 from fairlead.runtime.ports import Ports
@@ -122,6 +123,22 @@ async def test_an_event_has_the_vendor_asked_and_what_it_says_is_known_at_once(t
         it.vendor.has["s1"] = made(SubscriptionState.CANCELED)
         await it.hear("subscription.canceled", "e2")
         assert not await it.entitlements.is_active("ada", "premium")
+
+
+async def test_an_event_that_asks_for_a_look_wakes_whoever_looks_and_another_nobody(tmp_path: Path) -> None:
+    async with world(tmp_path) as it:
+        woken: list[str] = []
+
+        async def settle(*_: object, **__: object) -> bool:
+            return False
+
+        consequences = Consequences(it.desk.store, settle, lambda: woken.append("calls"))
+        await consequences.follow("mine", NOTHING, ())
+        assert woken == []
+        job = look_at(Event(type="subscription.changed", subject="s1"), "mine", "e1", now=NOON)
+        assert job is not None
+        await consequences.follow("mine", Followed(jobs=(job,)), await it.desk.store.add([job]))
+        assert woken == ["calls"]
 
 
 async def test_what_a_late_look_says_does_not_overwrite_a_newer_one(tmp_path: Path) -> None:
